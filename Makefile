@@ -1,0 +1,40 @@
+# make demo   set up, then train, test, export and run the edge detector on drawn frames
+# make test   set up, then run the tests
+# make lint   ruff and mypy
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+# Real images and backbones, where they lie beside the checkout; tests that need them skip without.
+ifneq ($(wildcard ../shared/data/README.md),)
+export MEDANOMALY_DATA ?= $(abspath ../shared/data)
+endif
+ifneq ($(wildcard ../shared/weights/README.md),)
+export MEDANOMALY_WEIGHTS ?= $(abspath ../shared/weights)
+endif
+
+.PHONY: setup demo test test-slow lint clean
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[train,dev]"
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/medanomaly demo --out results/demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,83 @@
+"""``Phantom``: drawn frames for the demonstration, the tests and every picture in the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly_phantom.drawing import draw
+
+#: Frame seeds of train, val and test start here, a million apart, so that no frame is in two of them.
+_FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}
+
+
+class Phantom(MedicalDataModule):
+    """Capsule-endoscopy-like frames, normal and bleeding, drawn on first use into ``root`` as PNG with exact masks.
+
+    Args:
+        train: Normal frames for training.
+        val: Normal frames for validation, and as many bleeding ones.
+        test: Normal frames for the test, and as many bleeding ones.
+        frame_size: Height and width in pixels of the files.
+        root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`. ``seed`` draws another set.
+    """
+
+    folder = "phantom"
+    expects = "nothing: the frames are drawn there."
+    independent = True
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train: int = 400,
+        val: int = 100,
+        test: int = 150,
+        frame_size: int = 96,
+        **kwargs,
+    ) -> None:
+        # Drawn frames never go beside real data, so the default does not look at MEDANOMALY_DATA.
+        super().__init__(root=root or Path("datasets") / self.folder, **kwargs)
+        self.number = {"train": train, "val": val, "test": test}
+        self.frame_size = frame_size
+
+    def prepare(self, root: Path) -> None:
+        """Make the folder that the frames are drawn into."""
+        root.mkdir(parents=True, exist_ok=True)
+
+    def samples(self, root: Path) -> pd.DataFrame:
+        """Draw the frames that are not there yet and list them; each frame is its own group."""
+        seed = int(self.hparams["seed"])
+        folder = root / f"seed{seed}-{self.frame_size}px"
+        folder.mkdir(parents=True, exist_ok=True)
+        rows = []
+        for split, number in self.number.items():
+            for index in range(number):
+                for bleeding in (False, True) if split != "train" else (False,):
+                    # Bleeding frames get seeds of their own: no normal twin of a test image is in the set.
+                    frame = seed * 10_000_000 + _FIRST_SEED[split] + index + 500_000 * bleeding
+                    label = "bleeding" if bleeding else "normal"
+                    path = folder / f"{split}-{label}-{index:04d}.png"
+                    mask = path.with_name(path.stem + "-mask.png") if bleeding else None
+                    if not path.is_file():
+                        self._write(frame, bleeding, path, mask)
+                    rows.append((str(path), label, split, path.stem, str(mask or "")))
+        return pd.DataFrame(rows, columns=["image_path", "label", "split", "group", "mask_path"])
+
+    def _write(self, seed: int, bleeding: bool, path: Path, mask_path: Path | None) -> None:
+        image, mask = draw(seed, bleeding, self.frame_size)
+        if mask_path is not None:
+            _save(mask_path, mask.astype(np.uint8) * 255)
+        _save(path, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))  # last: a frame that is there has its mask
+
+
+def _save(path: Path, image: np.ndarray) -> None:
+    ok, data = cv2.imencode(".png", image)
+    if not ok:
+        raise OSError(f"{path}: cannot be encoded")
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data.tobytes())
+    part.replace(path)

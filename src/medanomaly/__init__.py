@@ -1,0 +1,18 @@
+"""Anomaly detection for medical images on anomalib.
+
+Importing this package loads neither torch nor anomalib: ``medanomaly.edge`` and ``medanomaly.imaging`` run on the base
+install, everything else is reached when it is asked for.
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__", "register"]
+
+
+def register() -> None:
+    """Make every installed plugin known to anomalib's own ``get_model``, ``get_datamodule`` and ``list_models``."""
+    from medanomaly.registry import register as _register
+
+    _register()

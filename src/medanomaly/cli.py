@@ -1,0 +1,217 @@
+"""The command ``medanomaly``: its own commands, and anomalib's with every plugin loaded.
+
+Only what a command needs is imported: ``--help``, ``plugins list`` and ``infer`` load neither torch nor anomalib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from medanomaly import __version__
+
+#: anomalib's commands that are passed on, with what they do here.
+PASSED_ON = {
+    "train": "train on normal images, then test: figures, predictions and report",
+    "test": "test a checkpoint",
+    "fit": "train only",
+    "validate": "validate a checkpoint; chooses the operating point anew",
+    "predict": "score images with a checkpoint, in torch",
+    "benchmark": "anomalib's benchmark pipeline",
+}
+
+
+def _add_plugins(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("plugins", help="list the installed plugins", description="Installed plugins.")
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="name, kind, distribution and one line each")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.add_argument("--check", action="store_true", help="import each plugin too (slow: loads torch)")
+    listing.set_defaults(run=_plugins_list)
+
+
+def _add_infer(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "infer",
+        help="score images with an exported bundle; needs no torch",
+        description="Score images with a bundle. Every input gets one line in OUT/results.jsonl, failures included.",
+        epilog="Exit status: 0 all scored; 1 some failed (their records say why); 2 wrong bundle or option.",
+    )
+    parser.add_argument("bundle", type=Path, help="folder written by `medanomaly export`")
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image, or folder searched for images")
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and overlays/")
+    parser.add_argument(
+        "--overlays",
+        choices=("flagged", "all", "none"),
+        default="flagged",
+        help="heat maps to write (default: flagged)",
+    )
+    parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
+    parser.set_defaults(run=_infer)
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="turn a tested run into an OpenVINO bundle",
+        description="Turn a tested run into an OpenVINO bundle, and prove on real images that both agree.",
+    )
+    parser.add_argument("--run", dest="run_folder", type=Path, required=True, help="folder of a tested run")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the bundle; replaced if it is a bundle")
+    parser.add_argument(
+        "--images", type=Path, default=None, help="images for the parity record (default: the run's data)"
+    )
+    parser.add_argument("--parity-images", type=int, default=128, help="at most so many of them (default: 128)")
+    parser.set_defaults(run=_export)
+
+
+def _add_demo(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "demo",
+        help="train, test, export and infer on drawn frames; minutes on two cores",
+        description="The whole path on drawn frames: train, test, export, infer. Needs no download.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/demo"), help="folder for everything (default: results/demo)"
+    )
+    parser.set_defaults(run=_demo)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of our own commands; anomalib's appear in its help."""
+    passed_on = "\n".join(f"  {name:<12}{text}" for name, text in PASSED_ON.items())
+    parser = argparse.ArgumentParser(
+        prog="medanomaly",
+        description="Anomaly detection for medical images, on anomalib.",
+        epilog=f"anomalib's commands, with every plugin loaded (medanomaly COMMAND --help):\n{passed_on}\n\n"
+        "Examples:\n"
+        "  medanomaly demo\n"
+        "  medanomaly train --config configs/ae_wce.yaml --data.init_args.root DIR\n"
+        "  medanomaly train --model Autoencoder --data Phantom\n"
+        "  medanomaly export --run results/Autoencoder/Phantom/latest --out bundle\n"
+        "  medanomaly infer bundle images/ --out scored\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_add_plugins, _add_infer, _add_export, _add_demo):
+        add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args and args[0] in PASSED_ON:
+        return _anomalib(args)
+    parser = build_parser()
+    if args and not args[0].startswith("-"):
+        known = ["plugins", "infer", "export", "demo", *PASSED_ON]
+        if args[0] not in known:
+            close = difflib.get_close_matches(args[0], known, 1)
+            parser.error(f"no command '{args[0]}'" + (f"; did you mean '{close[0]}'?" if close else ""))
+    namespace = parser.parse_args(args)
+    try:
+        return namespace.run(namespace)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _fail(message: object) -> int:
+    print(f"medanomaly: {message}", file=sys.stderr)
+    return 2
+
+
+def _needs_training(error: ImportError) -> int:
+    return _fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
+
+
+def _anomalib(args: list[str]) -> int:
+    try:
+        from medanomaly.training import run
+    except ImportError as error:
+        return _needs_training(error)
+    return run(args)
+
+
+def _plugins_list(args: argparse.Namespace) -> int:
+    from medanomaly.registry import PluginError, conflicts, plugins
+
+    rows, failed = [], 0
+    for kind in ("model", "data"):
+        for same in plugins(kind).values():
+            for plugin in same:
+                row = {
+                    "name": plugin.name,
+                    "kind": kind,
+                    "distribution": f"{plugin.distribution} {plugin.version}".strip(),
+                    "class_path": plugin.address,
+                    "summary": plugin.summary,
+                }
+                if args.check:
+                    try:
+                        plugin.load()
+                    except PluginError as error:
+                        failed, row["error"] = failed + 1, str(error)
+                rows.append(row)
+    clashes = conflicts()
+    if args.json:
+        print(json.dumps({"plugins": rows, "conflicts": clashes}, indent=2, ensure_ascii=False))
+    else:
+        widths = {key: max([len(r[key]) for r in rows] + [len(key)]) for key in ("name", "kind", "distribution")}
+        head = {"name": "name", "kind": "kind", "distribution": "distribution", "summary": "what it is"}
+        for row in [head, *rows]:
+            print("  ".join(row[key].ljust(width) for key, width in widths.items()) + "  " + row["summary"])
+            if "error" in row:
+                print(f"    {row['error']}")
+    for clash in clashes:
+        print(f"medanomaly: {clash}", file=sys.stderr)
+    return 1 if clashes or failed else 0
+
+
+def _infer(args: argparse.Namespace) -> int:
+    from medanomaly.edge import BundleError
+    from medanomaly.edge.infer import infer
+
+    try:
+        summary = infer(args.bundle, args.inputs, args.out, overlays=args.overlays, device=args.device)
+    except BundleError as error:
+        return _fail(error)
+    except OSError as error:
+        return _fail(f"{args.out}: cannot be written ({error.strerror or error}). Records written so far are intact.")
+    print(summary.sentence())
+    return 1 if summary.failed else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    try:
+        from medanomaly.export import ExportError, export_run
+    except ImportError as error:
+        return _needs_training(error)
+    try:
+        card = export_run(args.run_folder, args.out, images=args.images, limit=args.parity_images)
+    except (ExportError, ValueError, FileNotFoundError) as error:
+        return _fail(error)
+    parity = card["parity"]
+    print(
+        f"Bundle: {args.out}\nParity with torch on {parity['images']} images: largest relative difference of raw scores "
+        f"{parity['score_relative']:.2e}, decisions that differ {parity['flips']}"
+    )
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    try:
+        from medanomaly.demo import demo
+    except ImportError as error:
+        return _needs_training(error)
+    return demo(args.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

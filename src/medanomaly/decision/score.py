@@ -1,0 +1,26 @@
+"""The map from a raw score to (0, 1), written once for torch tensors and numpy arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def to_unit(raw: Any, threshold: Any, scale: Any) -> Any:
+    """Map raw scores to (0, 1), 0.5 at the threshold.
+
+    ``0.5 + z / (2 (1 + |z|))`` with ``z = (raw - threshold) / scale``: strictly monotone, invertible and never clamped,
+    and unlike a logistic curve it flattens slowly, so that far scores keep their order in 32-bit floats.
+
+    Args:
+        raw: Raw scores, any shape (float, numpy array or torch tensor).
+        threshold: Raw score of the operating point.
+        scale: Positive; the distance from the threshold at which the result is 0.25 or 0.75.
+    """
+    z = (raw - threshold) / scale
+    return 0.5 + 0.5 * z / (1 + abs(z))
+
+
+def from_unit(score: Any, threshold: Any, scale: Any) -> Any:
+    """Inverse of :func:`to_unit`, for scores in (0, 1)."""
+    y = 2 * score - 1
+    return threshold + scale * y / (1 - abs(y))

@@ -1,0 +1,1 @@
+"""Correct figures with their uncertainty, the caveats, and the page that shows them."""

@@ -1,0 +1,254 @@
+"""The callback that leaves evidence, predictions and a report in the run's folder after every test."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import logging
+import platform
+from collections.abc import Callable
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from anomalib.visualization import Visualizer
+from lightning import LightningModule, Trainer
+
+from medanomaly.data.table import counts, digest
+from medanomaly.evidence.caveats import caveats
+from medanomaly.evidence.collect import SCHEMA, image_metrics, pixel_metrics
+from medanomaly.evidence.pixels import PixelCurves
+from medanomaly.evidence.report import Case, render
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy")
+
+
+class EvidenceWriter(Visualizer):
+    """Write evidence, predictions, report, split, run record and the tested weights into the run's folder.
+
+    Part of every medanomaly model plugin; for another anomalib model, name it under ``trainer.callbacks`` and give the
+    model an :class:`~medanomaly.decision.OperatingPoint`, so that raw scores are known.
+
+    Args:
+        cases: Pictures of each kind in the report (worst false alarms, worst misses, best hits).
+    """
+
+    log: Callable[..., None]  # lightning gives callbacks the module's
+
+    def __init__(self, cases: int = 6) -> None:
+        super().__init__()
+        self.cases = cases
+        self._clear()
+
+    def _clear(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._pixels = PixelCurves()
+        self._pixel_rows: list[int] = []
+        self._gallery: dict[str, list[tuple[float, int, Case]]] = {"false alarm": [], "miss": [], "hit": []}
+
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget what an earlier test left."""
+        del trainer, pl_module
+        self._clear()
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect a batch: rows, pixel histograms and the few pictures that may reach the report."""
+        del trainer, pl_module, batch, batch_idx, dataloader_idx
+        raw = getattr(outputs, "raw_score", outputs.pred_score).flatten().cpu().numpy()
+        score, decision = outputs.pred_score.flatten().cpu().numpy(), outputs.pred_label.flatten().cpu().numpy()
+        truth = outputs.gt_label.flatten().cpu().numpy()
+        first = len(self._rows)
+        for i, path in enumerate(outputs.image_path):
+            self._rows.append(
+                {
+                    "path": path,
+                    "abnormal": bool(truth[i]),
+                    "raw_score": raw[i],
+                    "score": score[i],
+                    "decision": bool(decision[i]),
+                }
+            )
+            self._offer(outputs, i, self._rows[-1], first + i)
+        if outputs.anomaly_map is not None and outputs.gt_mask is not None:
+            marked = outputs.gt_mask.flatten(1).any(dim=1).cpu().numpy()
+            known = np.flatnonzero(~truth.astype(bool) | marked)
+            if len(known):
+                index = torch.as_tensor(known)
+                self._pixels.update(outputs.anomaly_map.cpu()[index], outputs.gt_mask.cpu()[index])
+                self._pixel_rows += (first + known).tolist()
+
+    def _offer(self, batch: Any, i: int, row: dict[str, Any], number: int) -> None:
+        if row["abnormal"] == row["decision"]:
+            kind, rank = "hit", float(row["raw_score"])
+            if not row["abnormal"]:
+                return
+        elif row["decision"]:
+            kind, rank = "false alarm", float(row["raw_score"])
+        else:
+            kind, rank = "miss", -float(row["raw_score"])
+        heap = self._gallery[kind]
+        if len(heap) >= self.cases and heap[0][0] >= rank:
+            return
+        case = Case(
+            kind=kind,
+            path=row["path"],
+            label="",
+            raw_score=float(row["raw_score"]),
+            score=float(row["score"]),
+            decision=row["decision"],
+            image=batch.image[i].permute(1, 2, 0).cpu().float().numpy().copy(),
+            heat=None if batch.anomaly_map is None else batch.anomaly_map[i].cpu().float().numpy().copy(),
+            mask=None if batch.gt_mask is None else batch.gt_mask[i].cpu().numpy().astype(bool).copy(),
+        )
+        # The number breaks ties, so that cases themselves are never compared and repeats give the same pictures.
+        heapq.heappush(heap, (rank, -number, case))
+        if len(heap) > self.cases:
+            heapq.heappop(heap)
+
+    def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
+        """Compute, print and write."""
+        if not self._rows or not trainer.is_global_zero:
+            return
+        out = Path(trainer.default_root_dir)
+        out.mkdir(parents=True, exist_ok=True)
+        table = getattr(trainer.datamodule, "table", None)
+        predictions = self._predictions(table)
+        evidence = self._evidence(trainer, pl_module, predictions, table)
+        if evidence["pixel"]:
+            for name in ("auroc", "aupro"):
+                value = evidence["pixel"][name]["value"]
+                self.log(f"pixel_{name.upper()}", float("nan") if value is None else value)
+        labels = dict(zip(predictions["path"], predictions["label"], strict=True))
+        gallery = [
+            Case(**{**vars(case), "label": labels[case.path]})
+            for heap in self._gallery.values()
+            for _, _, case in sorted(heap, key=lambda entry: (-entry[0], -entry[1]))
+        ]
+        predictions.to_csv(out / "predictions.csv", index=False, float_format="%.9g")
+        _write_json(out / "evidence.json", evidence)
+        page = render(evidence, predictions["raw_score"].to_numpy(), predictions["abnormal"].to_numpy(), gallery)
+        (out / "report.html").write_text(page, encoding="utf-8")
+        self._write_run(trainer, out, evidence, table)
+        for caveat in evidence["caveats"]:
+            if caveat["severity"] == "warning":
+                logger.warning("%s. %s", caveat["title"], caveat["text"])
+        if trainer.progress_bar_callback is not None or logger.isEnabledFor(logging.INFO):
+            print(f"Report: {out / 'report.html'}")
+
+    def _predictions(self, table: pd.DataFrame | None) -> pd.DataFrame:
+        predictions = pd.DataFrame(self._rows)
+        known = table.drop_duplicates("image_path").set_index("image_path") if table is not None else pd.DataFrame()
+        for column, fallback in (
+            ("label", predictions["abnormal"].map({True: "abnormal", False: "normal"})),
+            ("group", predictions["path"]),
+        ):
+            predictions[column] = predictions["path"].map(known[column]) if column in known else fallback
+        return predictions[["path", "label", "group", "abnormal", "raw_score", "score", "decision"]]
+
+    def _evidence(
+        self, trainer: Any, pl_module: Any, predictions: pd.DataFrame, table: pd.DataFrame | None
+    ) -> dict[str, Any]:
+        module = trainer.datamodule
+        post: Any = getattr(pl_module, "post_processor", None)
+        pixel = None
+        if len(self._pixels):
+            groups = predictions["group"].to_numpy()[self._pixel_rows]
+            pixel = pixel_metrics(self._pixels.stacked(), groups, getattr(module, "mask_note", ""))
+        options = _plain(dict(pl_module.hparams))
+        evidence: dict[str, Any] = {
+            "schema": SCHEMA,
+            "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "run": {
+                "model": type(pl_module).__name__,
+                "model_class": f"{type(pl_module).__module__}.{type(pl_module).__name__}",
+                "data": type(module).__name__,
+                "data_class": f"{type(module).__module__}.{type(module).__name__}",
+                "options": options,
+                "data_options": _plain(dict(getattr(module, "hparams", {}))),
+                "seed": options.get("seed"),
+                "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
+                "versions": {
+                    **{name: v for name in _PACKAGES if (v := _version(name))},
+                    "python": platform.python_version(),
+                },
+            },
+            "data": {
+                "counts": counts(table) if table is not None else [],
+                "groups_known": getattr(module, "independent", False)
+                or (table is not None and bool(table["group"].duplicated().any())),
+                "split_sha256": digest(table) if table is not None else None,
+                "reading": module.reading.to_dict() if hasattr(module, "reading") else None,
+            },
+            "operating_point": post.record() if hasattr(post, "record") else None,
+            "image": image_metrics(predictions),
+            "pixel": pixel,
+            "skipped": [],
+        }
+        evidence["caveats"] = caveats(evidence)
+        return evidence
+
+    def _write_run(
+        self,
+        trainer: Any,
+        out: Path,
+        evidence: dict[str, Any],
+        table: pd.DataFrame | None,
+    ) -> None:
+        # The very weights that the figures belong to, whichever checkpoint callbacks the user configured.
+        weights = out / "weights" / "tested.ckpt"
+        weights.parent.mkdir(exist_ok=True)
+        trainer.save_checkpoint(weights, weights_only=True)
+        if table is not None:
+            root = Path(trainer.datamodule.root)
+            listed = table.assign(path=[_below(root, path) for path in table["image_path"]])
+            listed[["path", "label", "group", "split"]].to_csv(out / "split.csv", index=False)
+        run = evidence["run"]
+        _write_json(
+            out / "run.json",
+            {
+                "schema": SCHEMA,
+                "model": {"class_path": run["model_class"], "weights": str(weights.relative_to(out))},
+                "data": {"class_path": run["data_class"], "init_args": run["data_options"]},
+                "reading": evidence["data"]["reading"],
+            },
+        )
+
+
+def _below(root: Path, path: str) -> str:
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _plain(value: Any) -> Any:
+    """Options as JSON values; objects by their class name."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value) if isinstance(value, Path) else type(value).__name__
+
+
+def _write_json(path: Path, record: dict[str, Any]) -> None:
+    path.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,127 @@
+"""Write a bundle: convert, describe, prove, and only then put it in place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from medanomaly import __version__
+from medanomaly.edge import Detector
+from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, WEIGHTS, Bundle, sha256
+from medanomaly.edge.infer import find_inputs
+from medanomaly.export.parity import TOLERANCE, parity
+from medanomaly.export.run import ExportError, Run
+
+INTENDED_USE = (
+    "Research use; not a medical device. Marks images that differ from the normal images it was trained on, for a "
+    "person to look at. Valid only for images read as `reading` says, from sources like those of the training data."
+)
+
+
+def export_run(
+    run_folder: str | Path, out: str | Path, images: str | Path | None = None, limit: int = 128
+) -> dict[str, Any]:
+    """Export a tested run as a bundle.
+
+    Args:
+        run_folder: Folder of the run (holds ``run.json``).
+        out: Folder of the bundle; replaced if it holds one, refused if it holds anything else.
+        images: Image or folder for the parity record; by default the run's own validation images.
+        limit: At most so many of them, evenly spread.
+
+    Returns:
+        The card.
+
+    Raises:
+        ExportError: if the run or ``out`` cannot be used, no image for the parity record can be had, or torch and
+            OpenVINO differ by more than the tolerance; nothing is left behind.
+    """
+    run, out = Run.load(run_folder), Path(out)
+    if out.exists() and not (out / CARD).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise ExportError(f"{out}: exists and is not a bundle. Choose another folder for --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        part = Path(temporary) / "bundle"
+        part.mkdir()
+        _convert(run, part)
+        card = _card(run, part)
+        _write(part, card)
+        detector = Detector(Bundle.open(part))
+        card["parity"] = parity(run.model.model, detector, _images(run, images, limit))
+        proof = card["parity"]
+        if not proof["images"]:
+            raise ExportError("There is no image for the parity record. Name some with --images.")
+        if proof["score_relative"] > TOLERANCE or proof["flips"]:
+            raise ExportError(
+                f"The exported graph differs from torch: largest relative difference {proof['score_relative']:.2e} on "
+                f"{proof['worst']} (tolerance {TOLERANCE:g}), {proof['flips']} decisions flip. No bundle was written."
+            )
+        _write(part, card)
+        if out.exists():
+            shutil.rmtree(out)
+        part.rename(out)
+    return card
+
+
+def _convert(run: Run, part: Path) -> None:
+    # The raw graph: the decision stays in the card, so that another operating point needs no other graph.
+    post, run.model.post_processor = run.model.post_processor, None
+    try:
+        onnx = run.model.to_onnx(part, "model", input_size=run.reading.size)
+    finally:
+        run.model.post_processor = post
+    graph = ov.convert_model(onnx)
+    # FP16 compression is save_model's default; weights stay f32 for parity.
+    ov.save_model(graph, part / GRAPH, compress_to_fp16=False)
+    shutil.rmtree(part / "weights")
+
+
+def _card(run: Run, part: Path) -> dict[str, Any]:
+    evidence = run.evidence
+    post: Any = run.model.post_processor
+    if not hasattr(post, "record"):
+        raise ExportError("This run has no medanomaly OperatingPoint, so its threshold is not known in raw scores.")
+    return {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "medanomaly": __version__,
+        "model": {"name": evidence["run"]["model"], "options": evidence["run"]["options"]},
+        "reading": run.reading.to_dict(),
+        "operating_point": post.record(),
+        "data": {"name": evidence["run"]["data"], **evidence["data"]},
+        "results": {"image": evidence["image"], "pixel": evidence["pixel"]},
+        "caveats": evidence["caveats"],
+        "versions": evidence["run"]["versions"],
+        "precision": "f32",
+        "licence": "That of the training data and of any pretrained weights applies to the weights of this model.",
+        "intended_use": INTENDED_USE,
+        "files": {name: sha256(part / name) for name in (GRAPH, WEIGHTS)},
+    }
+
+
+def _write(part: Path, card: dict[str, Any]) -> None:
+    (part / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _images(run: Run, images: str | Path | None, limit: int) -> Iterator[tuple[str, np.ndarray]]:
+    if images is not None:
+        paths = [path for path in find_inputs([Path(images)]) if isinstance(path, Path)]
+        for path in paths[:: max(1, -(-len(paths) // limit))]:
+            yield str(path), run.reading.load(path)
+        return
+    try:
+        dataset = run.datamodule().subset("val")
+    except FileNotFoundError as error:
+        raise ExportError(f"{error}\nOr name images for the parity record with --images.") from error
+    for index in range(0, len(dataset), max(1, -(-len(dataset) // limit))):
+        image: Any = dataset.__getitems__([index]).image
+        yield dataset.paths[index], image[0].permute(1, 2, 0).contiguous().numpy()

@@ -1,0 +1,176 @@
+"""Plugins: found by entry point, imported only when used, made known to anomalib.
+
+A plugin is one import package with one class, named by one entry point of the group ``medanomaly.models`` or
+``medanomaly.data``. The built-in plugins come in by the same door as anybody's.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+GROUPS = {"model": "medanomaly.models", "data": "medanomaly.data"}
+
+
+class PluginError(RuntimeError):
+    """A plugin is missing, broken, or two share a name. The message names the plugin and its distribution."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point: what is known of a plugin before it is imported."""
+
+    name: str
+    kind: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint
+
+    @property
+    def address(self) -> str:
+        """Class path that configurations use, whoever wrote the plugin: ``medanomaly.models.<Name>``."""
+        return f"{GROUPS[self.kind]}.{self.name}"
+
+    @property
+    def summary(self) -> str:
+        """First line of the plugin package's docstring, read from its source without importing it."""
+        try:
+            spec = importlib.util.find_spec(self.entry_point.module)
+            if spec is None or spec.origin is None:
+                return "(its package is not installed)"
+            doc = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+        except Exception as error:
+            return f"(cannot be read: {type(error).__name__}: {error})"
+        return doc.splitlines()[0] if doc else ""
+
+    def load(self) -> type:
+        """Import the plugin and return its class.
+
+        Raises:
+            PluginError: if the import fails, for whatever reason; names the plugin and its distribution.
+        """
+        try:
+            return self.entry_point.load()
+        except Exception as error:
+            raise PluginError(
+                f"The {self.kind} plugin '{self.name}' of distribution '{self.distribution}' cannot be loaded "
+                f"({type(error).__name__}: {error}). Reinstall or remove that distribution."
+            ) from error
+
+
+def plugins(kind: str) -> dict[str, list[Plugin]]:
+    """All plugins of a kind (``model`` or ``data``) by name; more than one in a list is a conflict."""
+    found: dict[str, list[Plugin]] = {}
+    for point in entry_points(group=GROUPS[kind]):
+        dist = point.dist
+        plugin = Plugin(point.name, kind, dist.name if dist else "unknown", dist.version if dist else "", point)
+        same = found.setdefault(point.name, [])
+        # An editable install can leave its metadata on the path twice: that is one plugin, not a conflict.
+        if not any(p.distribution == plugin.distribution and p.entry_point.value == point.value for p in same):
+            same.append(plugin)
+    return dict(sorted(found.items()))
+
+
+def conflicts() -> list[str]:
+    """One sentence for each name that two distributions claim."""
+    return [_conflict(kind, name, same) for kind in GROUPS for name, same in plugins(kind).items() if len(same) > 1]
+
+
+def _conflict(kind: str, name: str, same: list[Plugin]) -> str:
+    owners = " and ".join(f"'{p.distribution}' ({p.entry_point.value})" for p in same)
+    return f"The {kind} plugin name '{name}' is claimed by {owners}. Remove one of them."
+
+
+def get(kind: str, name: str) -> type:
+    """The class of the plugin ``name``.
+
+    Raises:
+        PluginError: if the name is unknown, claimed twice, or the plugin cannot be imported.
+    """
+    known = plugins(kind)
+    if name not in known:
+        raise PluginError(f"There is no {kind} plugin '{name}'. Installed: {', '.join(known) or 'none'}.")
+    if len(known[name]) > 1:
+        raise PluginError(_conflict(kind, name, known[name]))
+    return known[name][0].load()
+
+
+def lazy_attribute(kind: str, module: str) -> tuple[Callable[[str], type], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` for a module that offers the plugins of a kind by name."""
+
+    def getattr_(name: str) -> type:
+        if name.startswith("_") or name not in plugins(kind):
+            raise AttributeError(
+                f"module '{module}' has no attribute '{name}'; {kind} plugins: {', '.join(plugins(kind))}"
+            )
+        return get(kind, name)
+
+    return getattr_, lambda: [*plugins(kind)]
+
+
+def load_all(kind: str) -> dict[str, type]:
+    """Import every plugin of a kind; a broken or doubly claimed one is logged by name and left out."""
+    loaded = {}
+    for name in plugins(kind):
+        try:
+            loaded[name] = get(kind, name)
+        except PluginError as error:
+            logger.warning("%s The other plugins go on.", error)
+    return loaded
+
+
+def register() -> None:
+    """Make every plugin known to anomalib by name and by class path. Calling it again does no harm.
+
+    anomalib 2.7 finds models by walking the direct subclasses of ``AnomalibModule`` and takes class paths from four
+    modules only; ``get_datamodule`` drops the package of a class path. Hence: import all, extend the list of modules,
+    and let class paths of ours go to the registry first.
+    """
+    import anomalib.data
+    import anomalib.models
+
+    models = load_all("model")
+    load_all("data")
+    anomalib.models.ALLOWED_MODULES.update({"medanomaly.models", *(cls.__module__ for cls in models.values())})
+    anomalib.models.ALLOWED_MODULES.update(cls.__module__.split(".")[0] for cls in models.values())
+
+    original = anomalib.data.get_datamodule
+    if getattr(original, "_medanomaly", False):
+        return
+    replacement = _datamodule_lookup(original)
+    for module in [m for m in sys.modules.values() if isinstance(m, ModuleType)]:
+        if getattr(module, "__name__", "").startswith("anomalib") and vars(module).get("get_datamodule") is original:
+            module.get_datamodule = replacement  # type: ignore[attr-defined]
+
+
+def _datamodule_lookup(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @wraps(original)
+    def get_datamodule(config: Any) -> Any:
+        from omegaconf import OmegaConf
+
+        node = config.get("data", config)
+        path = str(node["class_path"])
+        package, _, name = path.rpartition(".")
+        ours = plugins("data")
+        own_packages = {p.entry_point.module.split(".")[0] for same in ours.values() for p in same}
+        import anomalib.data
+
+        foreign_short_name = not package and name in ours and not hasattr(anomalib.data, name)
+        if package == GROUPS["data"] or package.split(".")[0] in own_packages or foreign_short_name:
+            args = node.get("init_args") or {}
+            return get("data", name)(**dict(OmegaConf.to_container(OmegaConf.create(args))))  # type: ignore[arg-type]
+        return original(config)
+
+    get_datamodule._medanomaly = True  # type: ignore[attr-defined]
+    return get_datamodule

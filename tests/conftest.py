@@ -1,0 +1,66 @@
+"""Shared fixtures: where real images lie, and one small run that everything after training is tested on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    root = os.environ.get("MEDANOMALY_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("MEDANOMALY_DATA is not set: tests on real images are left out")
+    return Path(root)
+
+
+def write_image(path: Path, array: np.ndarray) -> Path:
+    """Write an RGB or grey array as the suffix says; makes folders."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    bgr = array[:, :, ::-1] if array.ndim == 3 else array
+    assert cv2.imwrite(str(path), np.ascontiguousarray(bgr))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run: the plain autoencoder, three epochs on a few drawn frames of 32 px."""
+    from medanomaly.training import run
+
+    work = tmp_path_factory.mktemp("run")
+    status = run(
+        [
+            "train",
+            "--model", "Autoencoder",
+            "--model.init_args.stages", "3",
+            "--model.init_args.width", "8",
+            "--model.init_args.smooth", "3",
+            "--model.init_args.score", "top",
+            "--data", "Phantom",
+            "--data.init_args.root", str(work / "frames"),
+            "--data.init_args.train", "48",
+            "--data.init_args.val", "20",
+            "--data.init_args.test", "24",
+            "--data.init_args.image_size", "32",
+            "--trainer.max_epochs", "3",
+            "--trainer.logger", "false",
+            "--trainer.enable_progress_bar", "false",
+            "--default_root_dir", str(work / "results"),
+        ]
+    )  # fmt: skip
+    assert status == 0
+    return (work / "results" / "Autoencoder" / "Phantom" / "latest").resolve()
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run, exported."""
+    from medanomaly.export import export_run
+
+    out = tmp_path_factory.mktemp("export") / "bundle"
+    export_run(tiny_run, out)
+    return out

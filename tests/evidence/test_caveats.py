@@ -1,0 +1,85 @@
+"""Each caveat fires where it should and nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.evidence.caveats import caveats
+from medanomaly.evidence.collect import image_metrics
+
+
+def evidence(normal: np.ndarray, abnormal: np.ndarray, threshold: float, **changes) -> dict:
+    scores = np.concatenate([normal, abnormal])
+    table = pd.DataFrame(
+        {
+            "path": [f"{i}.png" for i in range(len(scores))],
+            "group": np.arange(len(scores)),
+            "raw_score": scores,
+            "abnormal": np.arange(len(scores)) >= len(normal),
+            "decision": scores > threshold,
+        }
+    )
+    record = {
+        "run": {"options": {"two_sided": False}},
+        "data": {"groups_known": True},
+        "operating_point": {
+            "rule": "quantile",
+            "value": 0.95,
+            "threshold": threshold,
+            "fitted_on": {"normal": 500, "abnormal": 0},
+        },
+        "image": image_metrics(table),
+        "pixel": None,
+    }
+    return {**record, **changes}
+
+
+def titles(record: dict) -> list[str]:
+    return [caveat["title"] for caveat in caveats(record)]
+
+
+RNG = np.random.default_rng(0)
+NORMAL = RNG.normal(size=400)
+
+
+def test_a_sound_run_has_none():
+    assert titles(evidence(NORMAL, RNG.normal(2, 1, 300), np.quantile(NORMAL, 0.95))) == []
+
+
+def test_inverted_score_says_what_to_set():
+    found = caveats(evidence(NORMAL, RNG.normal(-1, 1, 300), np.quantile(NORMAL, 0.95)))
+    assert found[0]["title"] == "The score is inverted"
+    assert "two_sided: true" in found[0]["text"]
+
+
+def test_chance_is_called_chance():
+    assert "No better than chance can be ruled out" in titles(evidence(NORMAL, RNG.normal(0, 1, 300), 1.645))
+
+
+def test_one_class_is_undefined_in_words_and_in_json():
+    record = evidence(NORMAL, np.array([]), np.quantile(NORMAL, 0.95))
+    assert titles(record) == ["The test set has no abnormal image"]
+    assert record["image"]["auroc"]["value"] is None
+    assert "only normal" in record["image"]["auroc"]["reason"]
+    assert record["image"]["average_precision"]["value"] is None
+
+
+def test_flagging_everything_and_nothing_are_named():
+    abnormal = RNG.normal(2, 1, 300)
+    assert "The operating point flags every test image" in titles(evidence(NORMAL, abnormal, -99))
+    assert "The operating point flags no test image" in titles(evidence(NORMAL, abnormal, 99))
+
+
+def test_a_threshold_that_moved_is_named():
+    assert titles(evidence(NORMAL, RNG.normal(3, 1, 300), np.quantile(NORMAL, 0.7))) == [
+        "The threshold does not hold on the test images"
+    ]
+
+
+def test_few_images_and_unknown_groups():
+    record = evidence(NORMAL[:20], RNG.normal(4, 1, 300), np.quantile(NORMAL, 0.95), data={"groups_known": False})
+    record["operating_point"]["fitted_on"]["normal"] = 12
+    found = titles(record)
+    assert {"Few test images", "Patients are not known", "The threshold rests on few images"} <= set(found)
+    assert found[0] == "Few test images"  # warnings come first

@@ -1,0 +1,108 @@
+"""Metrics against scikit-learn over many random cases, ties and constant scores included."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score, confusion_matrix, f1_score, roc_auc_score
+
+from medanomaly.evidence.metrics import Confusion, GroupBootstrap, Ranking, f1, wilson
+
+
+def cases(number: int):
+    rng = np.random.default_rng(0)
+    for _ in range(number):
+        n = int(rng.integers(2, 80))
+        truth = rng.random(n) < rng.uniform(0.05, 0.95)
+        truth[:2] = True, False
+        levels = int(rng.choice([1, 2, 5, 1000]))  # 1: constant; few: many ties
+        scores = rng.integers(0, levels, n) * 10.0 ** rng.integers(-5, 6) - rng.normal()
+        yield scores, truth, rng
+
+
+def test_auroc_and_average_precision_equal_scikit_learn():
+    for scores, truth, _ in cases(600):
+        ranking = Ranking(scores, truth)
+        assert ranking.auroc() == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
+        assert ranking.average_precision() == pytest.approx(average_precision_score(truth, scores), abs=1e-12)
+
+
+def test_weights_count_images_several_times():
+    for scores, truth, rng in cases(200):
+        weights = rng.integers(0, 4, len(truth))
+        repeated, labels = np.repeat(scores, weights), np.repeat(truth, weights)
+        ranking = Ranking(scores, truth)
+        if labels.any() and not labels.all():
+            assert ranking.auroc(weights) == pytest.approx(roc_auc_score(labels, repeated), abs=1e-12)
+            assert ranking.average_precision(weights) == pytest.approx(
+                average_precision_score(labels, repeated), abs=1e-12
+            )
+        else:
+            assert np.isnan(ranking.auroc(weights))
+
+
+def test_decisions_equal_scikit_learn():
+    for scores, truth, rng in cases(300):
+        decision = scores > rng.choice(scores)
+        table = Confusion.of(decision, truth)
+        tn, fp, fn, tp = confusion_matrix(truth, decision).ravel()
+        assert (table.true_negative, table.false_positive, table.false_negative, table.true_positive) == (
+            tn,
+            fp,
+            fn,
+            tp,
+        )
+        assert f1(decision, truth) == pytest.approx(f1_score(truth, decision, zero_division=0))
+
+
+@pytest.mark.parametrize("abnormal", [True, False])
+def test_one_class_is_undefined(abnormal):
+    ranking = Ranking(np.arange(5.0), np.full(5, abnormal))
+    assert np.isnan(ranking.auroc())
+
+
+def test_nan_scores_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        Ranking(np.array([1.0, np.nan]), np.array([True, False]))
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Newcombe 1998, table I, Wilson's method without continuity correction.
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
+)
+def test_wilson_matches_published_examples(successes, trials, low, high):
+    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_wilson_edges():
+    assert wilson(10, 10)[1] == 1.0
+    assert np.isnan(wilson(0, 0)).all()
+
+
+def test_bootstrap_of_independent_images_matches_the_mean_s_error():
+    values = np.random.default_rng(0).normal(size=400)
+    bootstrap = GroupBootstrap(np.arange(400), draws=2000)
+    low, high = bootstrap.interval(lambda w: float((w * values).sum() / w.sum()))
+    half = 1.96 * values.std() / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.012)
+
+
+def test_groups_widen_the_interval():
+    rng = np.random.default_rng(1)
+    values = np.repeat(rng.normal(size=20), 20)
+
+    def mean(w):
+        return float((w * values).sum() / w.sum())
+
+    grouped = GroupBootstrap(np.repeat(np.arange(20), 20)).interval(mean)
+    single = GroupBootstrap(np.arange(400)).interval(mean)
+    assert grouped[1] - grouped[0] > 3 * (single[1] - single[0])
+
+
+def test_bootstrap_repeats_and_needs_two_groups():
+    def mean(w):
+        return float(w.mean())
+
+    assert GroupBootstrap(np.arange(9), 50).interval(mean) == GroupBootstrap(np.arange(9), 50).interval(mean)
+    assert np.isnan(GroupBootstrap(np.zeros(9)).interval(mean)).all()
