@@ -62,7 +62,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
     def training_step(self, batch: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Mean reconstruction error of a batch."""
         del args, kwargs
-        loss = self.model.error(batch.image, self.model(batch.image)).mean()
+        loss = self.model.error(batch.image, self.model.logits(batch.image)).mean()
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.image))
         return loss
 

@@ -112,10 +112,8 @@ class AutoencoderModel(nn.Module):
             values = values.topk(max(1, round(self.top_share * values.shape[1])), dim=1).values
         return values.mean(dim=1), anomaly_map
 
-    def forward(self, image: torch.Tensor) -> torch.Tensor | InferenceBatch:
-        """Logits in training; raw score and map in evaluation."""
-        if self.training:
-            return self.logits(image)
+    def forward(self, image: torch.Tensor) -> InferenceBatch:
+        """Raw score (B,) and map (B, 1, H, W) for images (B, 3, H, W) in [0, 1]."""
         score, anomaly_map = self.raw(image)
         if self.two_sided:
             score = (score - self.score_mean).abs() / self.score_std

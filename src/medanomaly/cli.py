@@ -199,8 +199,8 @@ def _export(args: argparse.Namespace) -> int:
         return _fail(error)
     parity = card["parity"]
     print(
-        f"Bundle: {args.out}\nParity with torch on {parity['images']} images: largest relative difference of raw scores "
-        f"{parity['score_relative']:.2e}, decisions that differ {parity['flips']}"
+        f"Bundle: {args.out}\nParity with torch on {parity['images']} images: largest relative difference of raw "
+        f"scores {parity['score_relative']:.2e}, decisions that differ {parity['flips']}"
     )
     return 0
 

@@ -83,6 +83,8 @@ class MedicalDataModule(AnomalibDataModule):
         if validation not in VALIDATION:
             raise ValueError(f"validation must be one of {', '.join(VALIDATION)}, not '{validation}'")
         self.save_hyperparameters(ignore=["train_augmentations"], logger=False)
+        # They go into checkpoints, which load without pickle only if they hold plain values.
+        self.hparams.update({key: str(value) for key, value in self.hparams.items() if isinstance(value, Path)})
         self.root = Path(root) if root else self.default_root()
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.reading = Reading(size, intensity, field_of_view, colour)

@@ -27,8 +27,7 @@ class MedicalModel:
 
     It sets what makes a run right: no resizing in the model (reading is ``imaging``'s), an operating point that does
     not clamp, an evaluator that ranks raw scores, and evidence written after every test. The plugin's torch model
-    returns a reconstruction (or whatever its loss needs) in training and ``InferenceBatch(pred_score, anomaly_map)``,
-    raw, in evaluation.
+    returns ``InferenceBatch(pred_score, anomaly_map)``, both raw; it logs its training loss as ``train_loss``.
     """
 
     if TYPE_CHECKING:

@@ -1,0 +1,68 @@
+"""The command line as people use it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from medanomaly.cli import PASSED_ON, main
+
+
+def command(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "medanomaly.cli", *args], capture_output=True, text=True)
+
+
+def test_help_names_every_command(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    shown = capsys.readouterr().out
+    for name in ("plugins", "infer", "export", "demo", *PASSED_ON):
+        assert f"\n  {name} " in shown or f"\n    {name} " in shown
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("infre", "infer"), ("plugin", "plugins")])
+def test_a_mistyped_command_gets_a_suggestion(capsys, typed, meant):
+    with pytest.raises(SystemExit) as stop:
+        main([typed])
+    assert stop.value.code == 2
+    assert f"did you mean '{meant}'" in capsys.readouterr().err
+
+
+def test_short_names_become_addresses():
+    from medanomaly.training import with_addresses
+
+    args = ["train", "--model", "Autoencoder", "--data=Phantom", "--data.root", "Phantom", "--model", "Patchcore"]
+    assert with_addresses(args) == [
+        "train", "--model", "medanomaly.models.Autoencoder", "--data=medanomaly.data.Phantom",
+        "--data.root", "Phantom", "--model", "Patchcore",
+    ]  # fmt: skip
+
+
+def test_an_unknown_key_reaches_the_user_whole():
+    done = command("train", "--model", "Autoencoder", "--model.init_args.wdith", "8", "--data", "Phantom")
+    assert done.returncode == 2
+    assert "wdith" in done.stderr
+
+
+def test_a_missing_root_is_one_message_without_a_trace(tmp_path):
+    done = command(
+        "train", "--model", "Autoencoder", "--data", "WirelessCapsule", "--data.init_args.root", str(tmp_path / "no"),
+        "--default_root_dir", str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "Expected there:" in done.stderr
+    assert "zenodo" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_bundle_is_one_message(tmp_path, capsys):
+    assert main(["infer", str(tmp_path), "x.png", "--out", str(tmp_path / "o")]) == 2
+    assert "is not a bundle" in capsys.readouterr().err
+
+
+def test_a_wrong_run_is_one_message(tmp_path, capsys):
+    assert main(["export", "--run", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert "run.json" in capsys.readouterr().err
