@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from medanomaly.cli import PASSED_ON, main
+from medanomaly.decision.rules import RULES
+
+CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def command(*args: str) -> subprocess.CompletedProcess:
@@ -66,3 +70,25 @@ def test_a_wrong_bundle_is_one_message(tmp_path, capsys):
 def test_a_wrong_run_is_one_message(tmp_path, capsys):
     assert main(["export", "--run", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
     assert "run.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_configuration_builds_its_model_and_data(config, tmp_path, monkeypatch):
+    from medanomaly.training import CommandLine
+
+    monkeypatch.chdir(tmp_path)
+    built = CommandLine(["train", "--config", str(config)], run=False)
+    assert type(built.model).__name__
+    assert built.datamodule.reading.size
+    assert built.model.post_processor.rule in RULES
+
+
+def test_predict_refuses_images_that_another_reader_read(tiny_run, tmp_path):
+    from anomalib.engine import Engine
+
+    from medanomaly.export import Run
+
+    model = Run.load(tiny_run).model
+    image = next((tiny_run.parents[3] / "frames").rglob("*.png"))
+    with pytest.raises(ValueError, match="medanomaly infer"):
+        Engine(default_root_dir=tmp_path, enable_progress_bar=False).predict(model, data_path=image)

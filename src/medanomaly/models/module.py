@@ -85,6 +85,21 @@ class MedicalModel:
         del args, kwargs
         return batch.update(**self.model(batch.image)._asdict())
 
+    def predict_step(self, batch: Batch, *args: Any, **kwargs: Any) -> Batch:
+        """Raw scores and maps of a batch of a medanomaly data module.
+
+        Raises:
+            ValueError: for images that another reader read: anomalib's own neither resizes nor knows bit depths, and
+                the scores would be silently wrong.
+        """
+        if not hasattr(self.trainer.datamodule, "reading"):
+            raise ValueError(
+                "predict was given images that anomalib reads itself, at another size and scale than in training. "
+                "Export the run and use `medanomaly infer BUNDLE IMAGES --out DIR`, or predict with a medanomaly data "
+                "module."
+            )
+        return self.validation_step(batch, *args, **kwargs)
+
     def calibrate(self, batches: Any) -> None:
         """Refit what depends on the finished weights (score statistics, densities) from batches of training normals.
 
