@@ -22,6 +22,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
         stages: Number of halvings from image to code.
         width: Channels of the first stage.
         latent: Channels of the spatial code.
+        norm: ``group`` or ``none``.
         loss: ``mse``, ``l1`` or ``bce``.
         smooth: Side in pixels of the square over which the error map is averaged; odd, 1 for none.
         score: ``mean`` of the error map, or ``top``: the mean of its largest values.
@@ -41,6 +42,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
         stages: int = 4,
         width: int = 32,
         latent: int = 16,
+        norm: str = "group",
         loss: str = "mse",
         smooth: int = 1,
         score: str = "mean",
@@ -55,7 +57,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
     ) -> None:
         super().__init__(post_processor=post_processor, evaluator=evaluator, visualizer=visualizer)
         self.model: AutoencoderModel = self.seeded(
-            seed, lambda: AutoencoderModel(stages, width, latent, loss, smooth, score, top_share, two_sided)
+            seed, lambda: AutoencoderModel(stages, width, latent, norm, loss, smooth, score, top_share, two_sided)
         )
         self.needs_calibration = two_sided
 

@@ -13,9 +13,13 @@ LOSSES = ("mse", "l1", "bce")
 SCORES = ("mean", "top")
 
 
-def _block(layer: nn.Module, channels: int) -> nn.Sequential:
-    # GroupNorm, not BatchNorm: running statistics gone stale ruined one training in three.
-    return nn.Sequential(layer, nn.GroupNorm(min(8, channels), channels), nn.LeakyReLU(0.2))
+NORMS = ("group", "none")
+
+
+def _block(layer: nn.Module, channels: int, norm: str) -> nn.Sequential:
+    # No BatchNorm: running statistics gone stale ruined one training in three.
+    between = nn.GroupNorm(min(8, channels), channels) if norm == "group" else nn.Identity()
+    return nn.Sequential(layer, between, nn.LeakyReLU(0.2))
 
 
 class AutoencoderModel(nn.Module):
@@ -25,6 +29,8 @@ class AutoencoderModel(nn.Module):
         stages: Number of halvings; the code is 2^stages times smaller than the image in each direction.
         width: Channels of the first stage; each further stage has twice as many, at most eight times ``width``.
         latent: Channels of the code.
+        norm: ``group`` or ``none``. GroupNorm takes each image's own brightness out of every layer; a code of few
+            numbers keeps it better without.
         loss: ``mse``, ``l1`` or ``bce``, for training and for the error map.
         smooth: Side in pixels of the square over which the error map is averaged; odd, 1 for none.
         score: ``mean`` of the map, or ``top``: the mean of its largest values.
@@ -44,6 +50,7 @@ class AutoencoderModel(nn.Module):
         stages: int = 4,
         width: int = 32,
         latent: int = 16,
+        norm: str = "group",
         loss: str = "mse",
         smooth: int = 1,
         score: str = "mean",
@@ -53,6 +60,8 @@ class AutoencoderModel(nn.Module):
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss must be one of {', '.join(LOSSES)}, not '{loss}'")
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, not '{norm}'")
         if score not in SCORES:
             raise ValueError(f"score must be one of {', '.join(SCORES)}, not '{score}'")
         if min(stages, width, latent) < 1 or smooth < 1 or smooth % 2 == 0 or not 0 < top_share <= 1:
@@ -66,15 +75,15 @@ class AutoencoderModel(nn.Module):
         encoder: list[nn.Module] = []
         channels = 3
         for out in widths:
-            encoder.append(_block(nn.Conv2d(channels, out, 4, stride=2, padding=1), out))
+            encoder.append(_block(nn.Conv2d(channels, out, 4, stride=2, padding=1), out, norm))
             channels = out
         self.encoder = nn.Sequential(*encoder, nn.Conv2d(channels, latent, 1))
-        decoder: list[nn.Module] = [_block(nn.Conv2d(latent, channels, 1), channels)]
+        decoder: list[nn.Module] = [_block(nn.Conv2d(latent, channels, 1), channels, norm)]
         for out in widths[-2::-1]:
             # Upsampling and convolution: transposed convolutions leave a chequered error map.
             decoder += [
                 nn.Upsample(scale_factor=2, mode="nearest"),
-                _block(nn.Conv2d(channels, out, 3, padding=1), out),
+                _block(nn.Conv2d(channels, out, 3, padding=1), out, norm),
             ]
             channels = out
         # At full size only the last convolution: a block there would cost as much as all the others together.

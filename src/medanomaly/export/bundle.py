@@ -75,7 +75,7 @@ def _convert(run: Run, part: Path) -> None:
     # The raw graph: the decision stays in the card, so that another operating point needs no other graph.
     post, run.model.post_processor = run.model.post_processor, None
     try:
-        onnx = run.model.to_onnx(part, "model", input_size=run.reading.size, verbose=False)
+        onnx = run.model.to_onnx(part, "model", input_size=run.reading.size, opset_version=18, verbose=False)
     finally:
         run.model.post_processor = post
     graph = ov.convert_model(onnx)
