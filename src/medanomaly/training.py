@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-import warnings
 from collections.abc import Sequence
 
 from anomalib.cli.cli import AnomalibCLI
 from jsonargparse import ArgumentParser
 from lightning import seed_everything
-from rich.logging import RichHandler
 
 from medanomaly.data.datamodule import DataError
 from medanomaly.data.table import TableError
@@ -71,17 +68,8 @@ class CommandLine(AnomalibCLI):
             seed_everything(None if seed is True else int(seed), workers=True, verbose=False)
 
 
-def quiet_logging() -> None:
-    """One handler, our own news and everybody's warnings; anomalib sets up two and prints each line twice."""
-    warnings.filterwarnings("ignore", category=FutureWarning)
-    handler = RichHandler(show_path=False, show_time=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
-    logging.getLogger("medanomaly").setLevel(logging.INFO)
-
-
 def run(args: Sequence[str]) -> int:
     """Run one of anomalib's commands; returns the exit status. Errors of data and rules are one message, no trace."""
-    quiet_logging()
     register()
     try:
         CommandLine(with_addresses(args))

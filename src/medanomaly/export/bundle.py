@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -73,6 +74,8 @@ def export_run(
 
 def _convert(run: Run, part: Path) -> None:
     # The raw graph: the decision stays in the card, so that another operating point needs no other graph.
+    # The exporter warns of each output that is None, which is how anomalib's models leave labels out.
+    logging.getLogger("torch.onnx._internal.exporter._core").setLevel(logging.ERROR)
     post, run.model.post_processor = run.model.post_processor, None
     try:
         onnx = run.model.to_onnx(part, "model", input_size=run.reading.size, opset_version=18, verbose=False)

@@ -21,13 +21,13 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
         heat: (h, w), float in (0, 1), 0.5 at the pixel threshold; resized to the image where it differs.
 
     Returns:
-        (H, W, 3) uint8, RGB. Opacity grows from none at 0.35 to 0.75 at 0.85; the colours are those of "inferno",
-        which keeps its order for colour-blind readers and in print.
+        (H, W, 3) uint8, RGB. Opacity grows from none at 0.35 to 0.75 at 0.85; the colours are those of "viridis",
+        which stands out from mucosa and greys and keeps its order for colour-blind readers and in print.
     """
     heat = np.asarray(heat, dtype=np.float32)
     if heat.shape != image.shape[:2]:
         heat = cv2.resize(heat, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
-    colours = cv2.applyColorMap(_to_bytes(heat), cv2.COLORMAP_INFERNO)[:, :, ::-1].astype(np.float32) / 255
+    colours = cv2.applyColorMap(_to_bytes(heat), cv2.COLORMAP_VIRIDIS)[:, :, ::-1].astype(np.float32) / 255
     opacity = 0.75 * np.clip((heat - 0.35) / 0.5, 0, 1)[:, :, None]
     return _to_bytes(image * (1 - opacity) + colours * opacity)
 
