@@ -8,6 +8,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.export import Run
@@ -103,3 +104,29 @@ def test_one_class_in_test_is_undefined_not_zero(tmp_path):
     assert evidence["image"]["auroc"]["value"] is None
     assert evidence["caveats"][0]["title"] == "The test set has no abnormal image"
     assert "undefined" in (folder / "report.html").read_text()
+
+
+def test_a_resumed_training_is_tested_with_its_last_weights(tmp_path):
+    assert command(options(tmp_path)) == 0
+    first = newest(tmp_path)[0]
+    weights = (tmp_path / "results" / "Autoencoder" / "Phantom" / "v0" / "weights" / "lightning").glob("*.ckpt")
+    resumed = options(tmp_path, "--ckpt_path", str(next(weights)))
+    resumed[resumed.index("--trainer.max_epochs") + 1] = "2"
+    assert command(resumed) == 0
+    second, evidence = newest(tmp_path)
+    assert evidence["run"]["epochs"] == 2
+    assert (first["raw_score"] != second["raw_score"]).all()
+    folder = (tmp_path / "results" / "Autoencoder" / "Phantom" / "latest").resolve()
+    last = torch.load(next((folder / "weights" / "lightning").glob("*.ckpt")), weights_only=True)["state_dict"]
+    tested = torch.load(folder / "weights" / "tested.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(last[name], tested[name]) for name in last if name.startswith("model."))
+
+
+def test_the_test_command_repeats_the_figures_of_a_checkpoint(tmp_path):
+    assert command(options(tmp_path)) == 0
+    first = newest(tmp_path)[0]
+    folder = tmp_path / "results" / "Autoencoder" / "Phantom" / "v0"
+    arguments = ["test", *options(tmp_path, "--ckpt_path", str(folder / "weights" / "tested.ckpt"))[1:]]
+    (folder / "predictions.csv").unlink()
+    assert command(arguments) == 0
+    pd.testing.assert_frame_equal(newest(tmp_path)[0], first)

@@ -67,6 +67,19 @@ class CommandLine(AnomalibCLI):
         if seed is not None and seed is not False:
             seed_everything(None if seed is True else int(seed), workers=True, verbose=False)
 
+    def _run_subcommand(self) -> None:
+        """Run the command; a resumed training is tested with the weights that it ended with.
+
+        anomalib hands ``train --ckpt_path`` on to the test, which then loads the checkpoint that training started from.
+        """
+        kwargs = self._prepare_subcommand_kwargs(self.subcommand) if self.subcommand == "train" else {}
+        if not kwargs.get("ckpt_path"):
+            return super()._run_subcommand()
+        model, module = kwargs["model"], kwargs["datamodule"]
+        self.engine.fit(model, datamodule=module, ckpt_path=kwargs["ckpt_path"])
+        self.engine.trainer.test(model, datamodule=module)
+        return None
+
 
 def run(args: Sequence[str]) -> int:
     """Run one of anomalib's commands; returns the exit status. Errors of data and rules are one message, no trace."""

@@ -85,15 +85,14 @@ def _useless(evidence: dict[str, Any]) -> dict[str, str] | None:
     what = "flags every test image" if flagged else "flags no test image"
     return _warning(
         f"The operating point {what}",
-        f"At the raw threshold {evidence['operating_point']['threshold']:.4g} the decision {what}, so it says nothing. "
-        "Look at the histogram, and choose another rule or value.",
+        f"The decision {what}, so it says nothing. Look at the histogram, and choose another rule or value.",
     )
 
 
 def _drift(evidence: dict[str, Any]) -> dict[str, str] | None:
     point, table = evidence["operating_point"], evidence["image"]["confusion"]
     normal = table["false_positive"] + table["true_negative"]
-    if point["rule"] != "quantile" or not normal:
+    if not point or point["rule"] != "quantile" or not normal:
         return None
     expected = 1 - point["value"]
     share = table["false_positive"] / normal
@@ -120,7 +119,7 @@ def _few(evidence: dict[str, Any]) -> dict[str, str] | None:
 
 def _threshold_few(evidence: dict[str, Any]) -> dict[str, str] | None:
     point = evidence["operating_point"]
-    if point["rule"] == "manual" or point["fitted_on"]["normal"] >= 100:
+    if not point or point["rule"] == "manual" or point["fitted_on"]["normal"] >= 100:
         return None
     return _note(
         "The threshold rests on few images",
