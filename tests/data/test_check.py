@@ -88,6 +88,21 @@ def test_command_tells_and_its_status_says_so(tree, capsys):
     assert "9.png" in capsys.readouterr().out
 
 
+def test_masks_that_do_not_fit_and_empty_ones_are_named(tree):
+    rows = (tree / "split.csv").read_text().split()
+    masks = {"11.png": np.zeros((9, 9), np.uint8), "13.png": np.zeros((24, 20), np.uint8)}
+    for name, mask in masks.items():
+        write_image(tree / "masks" / name, mask)
+    lines = [rows[0] + ",mask"] + [
+        f"{row},masks/{n}" if (n := row.split(",")[0]) in masks else f"{row}," for row in rows[1:]
+    ]
+    (tree / "split.csv").write_text("\n".join(lines) + "\n")
+    report = check(data.Table(root=tree, image_size=16))
+    assert [path.rsplit("/", 1)[1] for path, _ in report.unreadable] == ["11.png"]
+    assert "9×9" in report.unreadable[0][1]
+    assert [path.rsplit("/", 1)[1] for path in report.empty_masks] == ["13.png"]
+
+
 def test_wrong_configurations_are_one_message(tree, capsys):
     assert main(["data", "check", str(tree / "none.yaml")]) == 2
     (tree / "config.yaml").write_text("data:\n  class_path: medanomaly.data.Table\n  init_args:\n    rot: x\n")

@@ -87,6 +87,17 @@ def test_split_by_group_keeps_groups_and_repeats(seed):
     assert (split["split"] != split_by_group(samples, NORMAL, (0.6, 0.2, 0.2), seed + 99)["split"]).any()
 
 
+def test_every_abnormal_label_is_spread_over_val_and_test():
+    labels = ["normal"] * 60 + ["rare"] * 4 + ["common"] * 40
+    samples = pd.DataFrame({"label": labels, "group": [f"p{i}" for i in range(104)], "image_path": range(104)})
+    for seed in range(20):
+        split = split_by_group(samples, NORMAL, (0.6, 0.2, 0.2), seed)
+        found = pd.crosstab(split["label"], split["split"])
+        assert found.loc["normal"].to_dict() == {"train": 36, "val": 12, "test": 12}
+        assert found.loc["rare", ["val", "test"]].tolist() == [2, 2]
+        assert found.loc["common", ["val", "test"]].tolist() == [20, 20]
+
+
 def test_fractions_must_make_one():
     with pytest.raises(TableError, match="sum 1"):
         split_by_group(random_table(0), NORMAL, (0.5, 0.2, 0.2), 0)

@@ -33,7 +33,8 @@ class Report:
         counts: Images and groups for each split and label.
         sizes: How many images have which size, as ``width×height``.
         depths: How many images are stored as which type.
-        unreadable: Images that cannot be read, with the reason.
+        unreadable: Images that cannot be read, or whose mask cannot or does not fit, with the reason.
+        empty_masks: Masks that mark nothing at the size and in the field of view that the model sees.
         duplicates: Sets of images with the same pixels: their addresses and splits.
         one_number: For each number its AUROC on the test split (full frame, and as the model sees it) and over all
             images (full frame); None where a class is missing.
@@ -43,6 +44,7 @@ class Report:
     sizes: Counter = field(default_factory=Counter)
     depths: Counter = field(default_factory=Counter)
     unreadable: list[tuple[str, str]] = field(default_factory=list)
+    empty_masks: list[str] = field(default_factory=list)
     duplicates: list[list[tuple[str, str]]] = field(default_factory=list)
     one_number: dict[str, dict[str, float | None]] = field(default_factory=dict)
 
@@ -80,10 +82,13 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
     """
     table = module.table
     report = Report(counts(table))
+    empty = report.empty_masks
 
-    def look(path: str) -> _Seen | str:
+    def look(path: str, mask_path: str) -> _Seen | str:
         try:
             image = module.decode(path)
+            if mask_path and not module.reading.load_mask(mask_path, image.shape).any():
+                empty.append(mask_path)
             digest = hashlib.sha256(f"{image.dtype}{image.shape}".encode() + image.tobytes()).hexdigest()
             scaled = Reading(image.shape[:2]).prepare(image, path)  # its own size: scaled, not resized
             read = module.reading.prepare(image, path)
@@ -102,7 +107,7 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
         )
 
     with ThreadPoolExecutor(2) as pool:
-        outcomes: Iterable = pool.map(look, table["image_path"])
+        outcomes: Iterable = pool.map(look, table["image_path"], table["mask_path"])
         if progress:
             outcomes = track(outcomes, "Reading", total=len(table), console=Console(stderr=True))
         seen = list(outcomes)
@@ -177,6 +182,8 @@ def show(report: Report, console: Console) -> None:
         console.print(f"Unreadable: {reason if path in reason else f'{path}: {reason}'}", highlight=False)
     if len(report.unreadable) > _SHOWN:
         console.print(f"and {len(report.unreadable) - _SHOWN} more unreadable images")
+    if report.empty_masks:
+        console.print(f"Masks that mark nothing in the field of view: {len(report.empty_masks)}")
     verdict = "No leak found; no group crosses splits." if report.ok else "Not fit for use as it is: see above."
     console.print(verdict)
 

@@ -122,11 +122,12 @@ def _some(items: Sequence[str]) -> str:
 
 
 def split_by_group(table: pd.DataFrame, normal: Collection[str], fractions: Sequence[float], seed: int) -> pd.DataFrame:
-    """Deal groups into train, val and test; returns a new table with ``split``.
+    """Deal groups into train, val and test, stratified by label; returns a new table with ``split``.
 
     Groups with only normal images are dealt by ``fractions``. One-class training has no use for abnormal images, so
-    groups that hold any go to val and test alone, in the ratio of those two fractions. Each deal is a seeded shuffle
-    of the sorted group names.
+    groups that hold any go to val and test alone, in the ratio of those two fractions. Within each kind, groups are
+    shuffled by the seed, ordered by their commonest abnormal label, and each goes to the split that lacks most: so
+    every label is spread alike, and the totals are within one group of their shares.
 
     Args:
         table: Columns ``label`` and ``group``.
@@ -138,14 +139,20 @@ def split_by_group(table: pd.DataFrame, normal: Collection[str], fractions: Sequ
     if len(shares) != 3 or (shares <= 0).any() or not np.isclose(shares.sum(), 1):
         raise TableError(f"Split fractions must be three positive numbers with sum 1, not {list(fractions)}.")
     rng = np.random.default_rng(seed)
-    has_abnormal = (~table["label"].isin(list(normal))).groupby(table["group"]).any()
+    abnormal = table[~table["label"].isin(list(normal))]
+    commonest = abnormal.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0]).to_dict()
+    groups = sorted(set(table["group"]))
+    rng.shuffle(groups)
     split_of: dict[str, str] = {}
-    for abnormal, names, parts in ((False, SPLITS, shares), (True, SPLITS[1:], shares[1:])):
-        groups = sorted(has_abnormal.index[has_abnormal == abnormal])
-        rng.shuffle(groups)
-        ends = np.rint(np.cumsum(parts / parts.sum()) * len(groups)).astype(int)
-        for name, start, end in zip(names, [0, *ends[:-1]], ends, strict=True):
-            split_of.update(dict.fromkeys(groups[start:end], name))
+    for names, parts, chosen in (
+        (SPLITS, shares, [group for group in groups if group not in commonest]),
+        (SPLITS[1:], shares[1:], sorted((g for g in groups if g in commonest), key=lambda g: commonest[g])),
+    ):
+        parts, dealt = parts / parts.sum(), np.zeros(len(names))
+        for number, group in enumerate(chosen, start=1):
+            lacks = int(np.argmax(parts * number - dealt))
+            dealt[lacks] += 1
+            split_of[group] = names[lacks]
     return table.assign(split=table["group"].map(split_of))
 
 
