@@ -9,16 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from medanomaly.imaging import ImageError
+from medanomaly_medmnist.labels import HEALTHY, LABELS
 
 _PREFIX = {"train": "train", "test": "t10k"}
-
-#: Names of the classes of sets that have a healthy one; the others keep their numbers, as strings.
-#: Source: MedMNIST v2 (Yang et al., Scientific Data 2023), table of labels.
-LABELS = {
-    "pneumoniamnist": ("normal", "pneumonia"),
-    "octmnist": ("choroidal neovascularization", "diabetic macular edema", "drusen", "normal"),
-    "breastmnist": ("malignant", "normal"),
-}
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,8 @@ class Part:
 def read_npz(path: Path, name: str) -> dict[str, Part]:
     """Train, val and test of a 2-D MedMNIST file.
 
-    A set with several findings an image (ChestMNIST) becomes ``normal`` (none) and ``finding`` (any).
+    Labels become the publisher's class names. An image of ChestMNIST, which may have several findings, is labelled
+    ``normal`` (none) or with their names joined by ``|``.
 
     Raises:
         ImageError: if the file is not an ``.npz`` of that layout.
@@ -43,7 +37,8 @@ def read_npz(path: Path, name: str) -> dict[str, Part]:
         parts = {}
         for split in ("train", "val", "test"):
             images, labels = arrays[f"{split}_images"], arrays[f"{split}_labels"]
-            if images.ndim not in (3, 4) or images.dtype != np.uint8 or len(images) != len(labels):
+            flat = images.ndim == 3 or (images.ndim == 4 and images.shape[3] == 3)
+            if not flat or images.dtype != np.uint8 or len(images) != len(labels):
                 raise ValueError(f"{split}_images is {images.dtype} {images.shape}, expected uint8 (n, H, W[, 3])")
             parts[split] = Part(images, _names(labels.reshape(len(labels), -1), name))
     except (OSError, KeyError, ValueError, EOFError) as error:
@@ -54,10 +49,18 @@ def read_npz(path: Path, name: str) -> dict[str, Part]:
 
 
 def _names(labels: np.ndarray, name: str) -> list[str]:
+    base = name.partition("_")[0]
+    known = LABELS.get(base)
     if labels.shape[1] > 1:
-        return ["finding" if row.any() else "normal" for row in labels]
-    known = LABELS.get(name.split("_")[0])
-    return [known[int(i)] if known else str(int(i)) for i in labels[:, 0]]
+        names = known or tuple(str(i) for i in range(labels.shape[1]))
+        if len(names) != labels.shape[1]:
+            raise ValueError(f"{labels.shape[1]} findings an image, {base} has {len(names)}")
+        return ["|".join(np.array(names)[row > 0]) or HEALTHY["chestmnist"] for row in labels]
+    if known is None:
+        return [str(int(i)) for i in labels[:, 0]]
+    if len(labels) and int(labels.max()) >= len(known):
+        raise ValueError(f"class {int(labels.max())}, {base} has {len(known)} classes")
+    return [known[int(i)] for i in labels[:, 0]]
 
 
 def read_idx(root: Path) -> dict[str, Part]:

@@ -10,6 +10,7 @@ import pandas as pd
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.imaging import decode
 from medanomaly_medmnist.archives import Part, has_idx, read_idx, read_npz
+from medanomaly_medmnist.labels import HEALTHY, LABELS, SIZES
 
 
 class MedMnist(MedicalDataModule):
@@ -19,10 +20,12 @@ class MedMnist(MedicalDataModule):
     training images becomes one. Patients are not known in these sets: each image is its own group.
 
     Args:
-        name: ``pneumoniamnist``, ``octmnist_64``, …: the archive's name; ``mnist``, ``fashion_mnist``.
-        normal: Labels that count as normal: class names where the set has a healthy class (PneumoniaMNIST, OCTMNIST,
-            BreastMNIST; ChestMNIST's ``normal`` is "no finding"), else class numbers such as ``["0"]``.
-        image_size: 28 by default, the sets' own size.
+        name: The archive's name: ``pneumoniamnist``, ``octmnist_64``, … (28 px without a number; 64, 128 and 224 with
+            it), ``mnist``, ``fashion_mnist``.
+        normal: Labels that count as normal, by the publisher's names (:data:`medanomaly_medmnist.labels.LABELS`) or
+            class numbers, such as ``["0"]`` for one class against the rest. By default the set's healthy class; sets
+            without one, such as organs or digits, need an answer here.
+        image_size: By default the archive's own size.
         root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`; ``root`` holds ``<name>.npz`` or
             the ``*-ubyte.gz`` files. Where it does not and the package ``medmnist`` is installed, that one downloads.
     """
@@ -31,15 +34,21 @@ class MedMnist(MedicalDataModule):
         self,
         root: str | Path | None = None,
         name: str = "pneumoniamnist",
-        normal: list[str] | str = "normal",
-        image_size: int | tuple[int, int] = 28,
+        normal: list[str] | str | None = None,
+        image_size: int | tuple[int, int] | None = None,
         **kwargs,
     ) -> None:
+        base, _, number = name.partition("_")
+        if base in LABELS and number and number not in SIZES:
+            raise ValueError(f"MedMNIST has {base} in 28 px and as {base}_64, _128 and _224, not as '{name}'")
         # The folder is the set's: pneumoniamnist_64.npz lies beside pneumoniamnist.npz.
-        self.folder = name.split("_")[0] if name != "fashion_mnist" else name
+        self.folder = name if name == "fashion_mnist" else base
         self.expects = f"{name}.npz of MedMNIST (https://medmnist.com), or MNIST's four *-ubyte.gz files."
         super().__init__(
-            root=root or super().default_root() / self.folder, normal=normal, image_size=image_size, **kwargs
+            root=root or super().default_root() / self.folder,
+            normal=_by_name(normal, base),
+            image_size=image_size or (int(number) if number in SIZES else 28),
+            **kwargs,
         )
         self.set_name = name
         self._parts: dict[str, Part] = {}
@@ -100,3 +109,15 @@ class MedMnist(MedicalDataModule):
             )
         except Exception as error:
             raise self.missing(f"has no file '{self.set_name}.npz', and its download failed ({error})") from error
+
+
+def _by_name(normal: list[str] | str | None, base: str) -> list[str]:
+    """Class names for what the user wrote: a number stands for its class, nothing for the healthy class."""
+    if normal is None:
+        normal = HEALTHY.get(base, "normal")
+    # ChestMNIST's numbers are findings, not classes of their own; RetinaMNIST's names are numbers.
+    names = LABELS.get(base, ()) if base != "chestmnist" else ()
+    return [
+        names[int(one)] if str(one).isdigit() and int(one) < len(names) else str(one)
+        for one in ([normal] if isinstance(normal, str) else normal)
+    ]

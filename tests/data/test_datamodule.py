@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +79,88 @@ def test_unreadable_image_is_named(tree):
     (tree / "1.png").write_bytes(b"junk")
     with pytest.raises(ImageError, match=r"1\.png"):
         list(ready(data.Table(root=tree)).train_dataloader())
+
+
+def skipping(tree, **options):
+    return data.Table(root=tree, image_size=10, on_error="skip", **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"cache_mb": 0}, {"cache_mb": 0, "cache_dir": "cache"}])
+def test_unreadable_images_are_left_out_and_listed(tree, options):
+    if "cache_dir" in options:
+        options = {**options, "cache_dir": tree / options["cache_dir"]}
+    (tree / "1.png").write_bytes(b"junk")
+    (tree / "3.png").write_bytes((tree / "3.png").read_bytes()[:60])  # abnormal in train: counted, not fed
+    write_image(tree / "masks" / "11.png", np.zeros((8, 8), np.uint8))
+    for _ in range(2):  # the second time from what the first one kept
+        module = ready(skipping(tree, **options))
+        assert [Path(entry["path"]).name for entry in module.skipped] == ["1.png", "3.png", "11.png"]
+        assert "the mask is 8×8" in module.skipped[2]["error"]
+        assert len(module.table) == 9
+        assert (len(module.train_data), len(module.val_data), len(module.test_data)) == (2, 4, 3)
+        plain = data.Table(root=tree, image_size=10).subset("train")
+        batch = next(iter(module.calibration_dataloader()))
+        assert [Path(path).name for path in batch.image_path] == ["0.png", "2.png"]
+        assert torch.equal(batch.image, plain.__getitems__([0, 2]).image)
+        assert sum(len(batch.image) for batch in module.test_dataloader()) == 3
+
+
+def test_a_split_left_empty_is_an_error(tree):
+    for i in range(8, 12):
+        (tree / f"{i}.png").write_bytes(b"junk")
+    with pytest.raises(TableError, match=r"No usable image is in test after 4 .*8\.png"):
+        _ = skipping(tree).table
+
+
+def test_copies_of_an_unreadable_image_are_left_out_with_it(tree):
+    (tree / "8.png").write_bytes(b"junk")
+    module = skipping(tree, artificial="noise")
+    assert [Path(entry["path"]).name for entry in module.skipped] == ["8.png"]
+    assert not module.table["image_path"].str.contains("8.png", regex=False).any()
+    assert (module.table["label"] == "artificial-noise").sum() == 5
+
+
+def test_nothing_is_skipped_where_all_can_be_read(tree):
+    module = skipping(tree)
+    assert module.table.equals(data.Table(root=tree).table)
+    assert module.skipped == []
+    with pytest.raises(ValueError, match="on_error must be one of raise, skip"):
+        data.Table(root=tree, on_error="ignore")
+
+
+def test_skipped_images_reach_the_evidence(tmp_path):
+    from medanomaly.training import run
+
+    args = [
+        "train", "--model", "Autoencoder", "--model.init_args.stages", "2", "--model.init_args.width", "4",
+        "--data", "Phantom", "--data.init_args.root", str(tmp_path / "frames"), "--data.init_args.image_size", "16",
+        "--data.init_args.train", "8", "--data.init_args.val", "4", "--data.init_args.test", "4",
+        "--data.init_args.on_error", "skip", "--data.init_args.artificial", "[noise:0.3,cutpaste]",
+        "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false",
+        "--default_root_dir", str(tmp_path / "results"),
+    ]  # fmt: skip
+    ready(data.Phantom(root=tmp_path / "frames", train=8, val=4, test=4))
+    broken = next((tmp_path / "frames").rglob("test-normal-0002.png"))
+    broken.write_bytes(b"junk")
+    assert run(args) == 0
+    out = (tmp_path / "results" / "Autoencoder" / "Phantom" / "latest").resolve()
+    evidence = json.loads((out / "evidence.json").read_text())
+    assert [entry["path"] for entry in evidence["skipped"]] == [str(broken)]
+    assert "test-normal-0002.png" in (out / "report.html").read_text()
+    test = {row["label"]: row["images"] for row in evidence["data"]["counts"] if row["split"] == "test"}
+    assert test == {"normal": 3, "bleeding": 4, "artificial-noise": 3, "artificial-cutpaste": 3}
+    assert evidence["image"]["abnormal"] == 10
+
+
+def test_batches_are_drawn_from_torch_s_generator(tree):
+    def order(seed):
+        module = ready(data.Table(root=tree, image_size=10, train_batch_size=2))
+        torch.manual_seed(seed)
+        return [path for _ in range(5) for batch in module.train_dataloader() for path in batch.image_path]
+
+    assert order(0) == order(0)
+    assert order(0) != order(1)
+    assert set(order(0)[:3]) == set(order(1)[:3])
 
 
 @pytest.mark.parametrize("name", ["Table", "Folder", "WirelessCapsule", "MedMnist"])

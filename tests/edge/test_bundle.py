@@ -172,3 +172,16 @@ def test_base_install_runs_a_bundle(tiny_run, tiny_bundle, tmp_path):
     told = subprocess.run([tmp_path / "venv" / "bin" / "medanomaly", "train"], capture_output=True, text=True)
     assert told.returncode == 2
     assert "medanomaly[train]" in told.stderr
+
+
+def test_every_frame_of_a_multi_frame_dicom_gets_a_record(tiny_bundle, tmp_path):
+    from tests.imaging import dicom_files
+
+    from medanomaly.edge.infer import infer
+
+    path = tmp_path / "study.dcm"
+    dicom_files.write_dicom(path, np.arange(3 * 40 * 40, dtype=np.uint16).reshape(3, 40, 40), 16, NumberOfFrames=3)
+    summary = infer(tiny_bundle, [path], tmp_path / "out")
+    records = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
+    assert (summary.scored, summary.failed) == (3, 0)
+    assert [record["input"].rsplit("#")[1] for record in records] == ["frame=1", "frame=2", "frame=3"]

@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.one_number import ONE_NUMBER
 from medanomaly.data.table import counts
-from medanomaly.imaging import ImageError, Reading
+from medanomaly.imaging import ImageError, Reading, decode_mask
 
 _SHOWN = 20
 
@@ -80,18 +80,19 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
     Raises:
         DataError, TableError: as in training.
     """
-    table = module.table
+    table = module.listed
     report = Report(counts(table))
     empty = report.empty_masks
 
     def look(path: str, mask_path: str) -> _Seen | str:
         try:
             image = module.decode(path)
-            if mask_path and not module.reading.load_mask(mask_path, image.shape).any():
-                empty.append(mask_path)
             digest = hashlib.sha256(f"{image.dtype}{image.shape}".encode() + image.tobytes()).hexdigest()
             scaled = Reading(image.shape[:2]).prepare(image, path)  # its own size: scaled, not resized
-            read = module.reading.prepare(image, path)
+            mask = decode_mask(mask_path) if mask_path else None
+            read, seen_mask = module.reading.prepare_pair(image, mask, path, mask_path)
+            if seen_mask is not None and not seen_mask.any():
+                empty.append(mask_path)
         except ImageError as error:
             return str(error)
         full = {name: number(scaled) for name, number in ONE_NUMBER.items()}

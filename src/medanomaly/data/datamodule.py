@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from abc import abstractmethod
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from anomalib.data import AnomalibDataModule
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Transform
 
+from medanomaly.data import artificial as anomalies
 from medanomaly.data import table as tables
-from medanomaly.data.dataset import MedicalDataset
-from medanomaly.imaging import Reading, decode, decode_mask
-
-logger = logging.getLogger(__name__)
+from medanomaly.data.cache import Images, key_of, stamp
+from medanomaly.data.dataset import MedicalDataset, RowReader
+from medanomaly.imaging import Reading, decode
 
 VALIDATION = ("labelled", "normal")
+ON_ERROR = ("raise", "skip")
 
 
 class DataError(FileNotFoundError):
@@ -39,13 +40,21 @@ class MedicalDataModule(AnomalibDataModule):
         colour: ``rgb`` or ``grey``.
         normal: Labels that count as normal; every other label is abnormal.
         validation: ``labelled`` uses normal and abnormal validation images, ``normal`` the normal ones alone, as where
-            no abnormal image has been labelled yet.
+            no abnormal image has been labelled yet (artificial anomalies stay, if asked for).
         train_batch_size: Images in a training batch.
         eval_batch_size: Images in a validation or test batch.
-        num_workers: Processes that read images; 0 is fastest for sets that fit in memory.
+        num_workers: Processes that read images. Not used where all images are kept and nothing augments them: there
+            they would only copy.
         cache_mb: Keep a split's images in memory if it needs at most so many MiB.
-        seed: Seed of splits made here.
+        cache_dir: Folder where a split that does not fit is kept as it was read, for later runs too; None for nowhere.
+        seed: Seed of splits and of artificial anomalies.
         train_augmentations: A torchvision v2 transform applied to training images.
+        artificial: Artificial anomalies added to validation and test: ``noise:0.2``, ``cutpaste``, ``blur:3``,
+            ``blob:0.4``, ``foreign:PATH``, or a list of them; see :mod:`medanomaly.data.artificial`.
+        artificial_splits: Splits that they are added to: ``val``, ``test`` or both.
+        artificial_per_image: Copies of each kind that are made of each normal image.
+        on_error: ``raise`` stops at the first image that cannot be read; ``skip`` reads all images first, leaves out
+            those that cannot be read, and lists them in :attr:`skipped` and in the evidence.
     """
 
     #: Folder's name below the data root.
@@ -56,6 +65,10 @@ class MedicalDataModule(AnomalibDataModule):
     independent: bool = False
     #: What the masks mark, where it is not the exact lesion; shown beside pixel figures.
     mask_note: str = ""
+
+    train_data: MedicalDataset
+    val_data: MedicalDataset
+    test_data: MedicalDataset
 
     def __init__(
         self,
@@ -70,8 +83,13 @@ class MedicalDataModule(AnomalibDataModule):
         eval_batch_size: int = 64,
         num_workers: int = 0,
         cache_mb: int = 2048,
+        cache_dir: str | Path | None = None,
         seed: int = 0,
         train_augmentations: Transform | None = None,
+        artificial: str | list[str] | None = None,
+        artificial_splits: str | list[str] | tuple[str, ...] = ("val", "test"),
+        artificial_per_image: int = 1,
+        on_error: str = "raise",
     ) -> None:
         super().__init__(
             train_batch_size=train_batch_size,
@@ -82,6 +100,13 @@ class MedicalDataModule(AnomalibDataModule):
         )
         if validation not in VALIDATION:
             raise ValueError(f"validation must be one of {', '.join(VALIDATION)}, not '{validation}'")
+        if on_error not in ON_ERROR:
+            raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}, not '{on_error}'")
+        if artificial_per_image < 1:
+            raise ValueError(f"artificial_per_image must be at least 1, not {artificial_per_image}")
+        places = [artificial_splits] if isinstance(artificial_splits, str) else list(artificial_splits)
+        if not places or not set(places) <= {"val", "test"}:
+            raise ValueError(f"artificial_splits must be val, test or both, not {places}")
         self.save_hyperparameters(ignore=["train_augmentations"], logger=False)
         # They go into checkpoints, which load without pickle only if they hold plain values.
         self.hparams.update({key: str(value) for key, value in self.hparams.items() if isinstance(value, Path)})
@@ -91,7 +116,15 @@ class MedicalDataModule(AnomalibDataModule):
         self.normal = [normal] if isinstance(normal, str) else [str(name) for name in normal]
         self.validation = validation
         self.cache_bytes = cache_mb << 20
+        self.cache_dir = Path(cache_dir) if cache_dir else None
+        specs = [artificial] if isinstance(artificial, str) else list(artificial or ())
+        self.artificial = [anomalies.Anomaly.parse(spec) for spec in dict.fromkeys(specs)]
+        self.artificial_splits, self.artificial_per_image = places, artificial_per_image
+        self.on_error = on_error
+        self._skipped: list[dict[str, str]] = []
+        self._listed: pd.DataFrame | None = None
         self._table: pd.DataFrame | None = None
+        self._images: dict[str, tuple[dict[str, int], Images]] = {}
 
     @classmethod
     def default_root(cls) -> Path:
@@ -118,9 +151,9 @@ class MedicalDataModule(AnomalibDataModule):
         return decode(image_path)
 
     @property
-    def table(self) -> pd.DataFrame:
-        """The completed and checked sample table, made on first use."""
-        if self._table is None:
+    def listed(self) -> pd.DataFrame:
+        """The completed and checked table of the images that are there, readable or not, made on first use."""
+        if self._listed is None:
             self.prepare(self.root)
             if not self.root.exists():
                 raise self.missing("does not exist")
@@ -129,8 +162,24 @@ class MedicalDataModule(AnomalibDataModule):
                 raise self.missing("holds no images")
             table = tables.complete(table, self.normal)
             tables.check(table, self.normal)
-            self._table = table
+            self._listed = table
+        return self._listed
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The sample table in use, made on first use: :attr:`listed`, with artificial anomalies, without skipped."""
+        if self._table is None:
+            table = self.listed
+            if self.artificial:
+                table = anomalies.added(table, self.artificial, self.artificial_splits, self.artificial_per_image)
+            self._table = self._readable(table) if self.on_error == "skip" else table
         return self._table
+
+    @property
+    def skipped(self) -> list[dict[str, str]]:
+        """Images left out by ``on_error: skip``, as ``{"path": …, "error": …}``; reads all images on first use."""
+        _ = self.table
+        return self._skipped
 
     def missing(self, what: str) -> DataError:
         """The error for data that are not there: where it was looked for, what is expected, how to get it."""
@@ -142,18 +191,75 @@ class MedicalDataModule(AnomalibDataModule):
     @property
     def has_masks(self) -> bool:
         """Whether any image has a mask of its abnormality."""
-        return bool((self.table["mask_path"] != "").any())
+        return _has_masks(self.table)
 
     def subset(self, split: str) -> MedicalDataset:
         """The images of one split as the model gets them: ``train`` (normals only), ``val`` or ``test``."""
-        rows = self.table[self.table["split"] == split]
-        if split == "train" or (split == "val" and self.validation == "normal"):
-            rows = rows[~rows["abnormal"]]
+        rows = self._used(self.table, split)
         if not len(rows):
             raise tables.TableError(f"No usable image is in {split} (validation: {self.validation}).")
-        return MedicalDataset(
-            rows, self.reading, self.decode, decode_mask, self.has_masks and split != "train", self.cache_bytes
-        )
+        masks = self.has_masks and split != "train"
+        numbers, images = self._images_of(split, rows, masks)
+        return MedicalDataset(rows, self.reading, images, [numbers[path] for path in rows["image_path"]], masks)
+
+    def _used(self, table: pd.DataFrame, split: str) -> pd.DataFrame:
+        rows = table[table["split"] == split]
+        if split == "train":
+            return rows[~rows["abnormal"]]
+        if split == "val" and self.validation == "normal":
+            return rows[~rows["abnormal"] | (rows["artificial"] != "" if "artificial" in rows else False)]
+        return rows
+
+    def _readable(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Read everything once, keep what can be kept, and leave out and note what cannot be read."""
+        masks = _has_masks(table)
+        errors: dict[str, str] = {}
+        for split in tables.SPLITS:
+            rows = self._used(table, split)
+            parts = [(rows, self._images_of(split, rows, masks and split != "train")[1])] if len(rows) else []
+            rest = table[(table["split"] == split) & ~table.index.isin(rows.index)]
+            if len(rest):  # not fed to the model, but counted
+                parts.append((rest, Images(self._reader(rest, False), len(rest), self.reading.size, False, memory=0)))
+            for part, images in parts:
+                paths = part["image_path"].tolist()
+                errors.update({paths[i]: error for i, error in images.verify().items()})
+        good = table[~table["image_path"].isin(errors.keys())].reset_index(drop=True)
+        for split in tables.SPLITS:
+            if not len(self._used(good, split)):
+                raise tables.TableError(
+                    f"No usable image is in {split} after {len(errors)} that cannot be read were left out "
+                    f"(on_error: skip). The first: {next(iter(errors.values()), 'none')}"
+                )
+        # Copies of an image that cannot be read are left out with it, and not listed beside it.
+        of = dict(zip(table["image_path"], table["artificial_of"], strict=True)) if "artificial_of" in table else {}
+        self._skipped = [{"path": path, "error": error} for path, error in errors.items() if of.get(path) not in errors]
+        return good
+
+    def _reader(self, rows: pd.DataFrame, masks: bool) -> RowReader:
+        # A file goes through the very function that the edge calls; other addresses through the plugin's own decoding.
+        files = type(self).decode is MedicalDataModule.decode
+        seed = int(self.hparams["seed"])
+        return RowReader(rows, self.reading, None if files else self.decode, masks, self.root, seed)
+
+    def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], Images]:
+        """The split's images, shared by all its data sets, and the number of each path in them."""
+        if split not in self._images:
+            reader = self._reader(rows, masks)
+            key = partial(self._key, reader)
+            images = Images(reader, len(rows), self.reading.size, masks, self.cache_bytes, self.cache_dir, key)
+            self._images[split] = ({path: i for i, path in enumerate(rows["image_path"])}, images)
+        return self._images[split]
+
+    def _key(self, reader: RowReader) -> str | None:
+        """What a reader's images depend on; None where a change of a file could not be noticed."""
+        stamps = [(source, stamp(source) if source else "") for source in reader.sources()]
+        if any(found is None for _, found in stamps):
+            return None
+        options: dict[str, str] = {}
+        if reader.decode is not None:  # what the plugin's decoding depends on is known to it alone
+            options = {name: str(value) for name, value in self.hparams.items() if name not in _NOT_PIXELS}
+            options["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
+        return key_of(self.reading.to_dict(), reader.masks, reader.artificial(), reader.seed, options, stamps)
 
     def _setup(self, _stage: str | None = None) -> None:
         self.train_data, self.val_data, self.test_data = (self.subset(name) for name in tables.SPLITS)
@@ -163,6 +269,52 @@ class MedicalDataModule(AnomalibDataModule):
 
     def _create_val_split(self) -> None: ...
 
+    def train_dataloader(self) -> DataLoader:
+        """Training normals, in an order drawn anew each epoch from torch's global generator."""
+        return self._loader(self.train_data, self.train_batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation images in their order."""
+        return self._loader(self.val_data, self.eval_batch_size)
+
+    def test_dataloader(self) -> DataLoader:
+        """Test images in their order."""
+        return self._loader(self.test_data, self.eval_batch_size)
+
     def calibration_dataloader(self) -> DataLoader:
         """Training normals in their order, without augmentation: for densities and score statistics."""
-        return DataLoader(self.subset("train"), batch_size=self.eval_batch_size, collate_fn=self.train_data.collate_fn)
+        return self._loader(self.subset("train"), self.eval_batch_size)
+
+    def _loader(self, data: MedicalDataset, batch_size: int, shuffle: bool = False) -> DataLoader:
+        if self.num_workers:
+            data.images.fill()  # once, here: what worker processes read, they would each read and forget
+        workers = 0 if data.ready and not data.augmentations else self.num_workers
+        return DataLoader(
+            data,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            num_workers=workers,
+            collate_fn=self.external_collate_fn or data.collate_fn,
+        )
+
+
+#: Options that change no pixel of any image, or are told apart beside it.
+_NOT_PIXELS = frozenset(
+    {
+        "root",
+        "train_batch_size",
+        "eval_batch_size",
+        "num_workers",
+        "cache_mb",
+        "cache_dir",
+        "on_error",
+        "validation",
+        "artificial",
+        "artificial_splits",
+        "artificial_per_image",
+    }
+)
+
+
+def _has_masks(table: pd.DataFrame) -> bool:
+    return bool((table["mask_path"] != "").any())

@@ -1,19 +1,86 @@
-"""Images of one split as batches, decoded once and kept in memory while they fit."""
+"""Images of one split as anomalib's batches."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from anomalib.data import AnomalibDataset, ImageBatch, ImageItem
 
-from medanomaly.imaging import Reading
+from medanomaly.data.artificial import Anomaly, foreign_files, generator
+from medanomaly.data.cache import Images, Pair
+from medanomaly.imaging import Reading, decode_mask
 
-#: Decoding releases Python's lock: two threads fill a batch about twice as fast as one on two cores.
-_DECODE_THREADS = 4
+
+@dataclass
+class RowReader:
+    """Reads one row of a sample table: image and mask, and the artificial anomaly made from them.
+
+    Args:
+        table: Completed sample table; a row with ``artificial`` is made from its ``artificial_of``.
+        reading: How images become arrays.
+        decode: Image address to a decoded array (H, W, 3); None where addresses are files that the reading loads.
+        masks: Whether masks are read.
+        root: Artificial anomalies are drawn by the seed and the image's path below this folder.
+        seed: Seed of the artificial anomalies.
+    """
+
+    table: pd.DataFrame
+    reading: Reading
+    decode: Callable[[str], np.ndarray] | None
+    masks: bool
+    root: Path
+    seed: int
+
+    def __post_init__(self) -> None:
+        """Turn columns into lists: three pandas cells an image cost more than a small model's step."""
+        self.paths: list[str] = self.table["image_path"].tolist()
+        self.mask_paths: list[str] = self.table["mask_path"].tolist()
+        self._artificial: list[tuple[str, str, int]] | None = None
+        if "artificial" in self.table.columns:
+            columns = self.table[["artificial", "artificial_of", "artificial_repeat"]]
+            self._artificial = [(str(a), str(of), int(n)) for a, of, n in columns.itertuples(index=False)]
+
+    def __call__(self, index: int) -> Pair:
+        """Image (H, W, 3) float32 in [0, 1] at the model's size, and mask (H, W) bool where there is one.
+
+        Raises:
+            ImageError: if one of them cannot be read, or they do not fit; names the file.
+        """
+        path, mask_path = self.paths[index], self.mask_paths[index] if self.masks else ""
+        anomaly, of, repeat = self._artificial[index] if self._artificial else ("", "", 0)
+        if not anomaly:
+            return self._read(path, mask_path)
+        made = Anomaly.parse(anomaly)
+        file = Path(of)
+        name = file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else of
+        source = self._read(of, "")[0] if made.kind != "foreign" else np.zeros((*self.reading.size, 3), np.float32)
+        image, mask = made.apply(source, generator(self.seed, name, made, repeat), self.reading, of)
+        return image, mask if self.masks else None
+
+    def sources(self) -> list[str]:
+        """Every file or address that the pixels come from; of an artificial anomaly, what it is made from."""
+        made = self._artificial or [("", "", 0)] * len(self.paths)
+        found = []
+        for path, mask_path, (anomaly, of, _) in zip(self.paths, self.mask_paths, made, strict=True):
+            found += [of, ""] if anomaly else [path, mask_path if self.masks else ""]
+        for anomaly in sorted({anomaly for anomaly, _, _ in made if anomaly.startswith("foreign")}):
+            found += foreign_files(Anomaly.parse(anomaly).source)
+        return found
+
+    def artificial(self) -> list[tuple[str, int]]:
+        """For each row the artificial anomaly and which repeat of it; empty where there are none."""
+        return [(anomaly, repeat) for anomaly, _, repeat in self._artificial or ()]
+
+    def _read(self, path: str, mask_path: str) -> Pair:
+        if self.decode is None:
+            return self.reading.load_pair(path, mask_path or None)
+        mask = decode_mask(mask_path) if mask_path else None
+        return self.reading.prepare_pair(self.decode(path), mask, path, mask_path)
 
 
 class MedicalDataset(AnomalibDataset):
@@ -22,10 +89,9 @@ class MedicalDataset(AnomalibDataset):
     Args:
         table: Completed sample table, this split's rows only.
         reading: How images become arrays.
-        decode: Image address to a decoded array (H, W, 3).
-        decode_mask: Mask path to a bool array (H, W).
+        images: Where they are read and kept; shared by all data sets of the split.
+        slots: For each row its number in ``images``.
         masks: Whether batches carry ``gt_mask`` (all False for normal images and where no mask is known).
-        cache_bytes: Images and masks are kept in memory if all of them fit into so many bytes.
         augmentations: A torchvision v2 transform on one image tensor (3, H, W), or on image and mask.
     """
 
@@ -33,75 +99,37 @@ class MedicalDataset(AnomalibDataset):
         self,
         table: pd.DataFrame,
         reading: Reading,
-        decode: Callable[[str], np.ndarray],
-        decode_mask: Callable[[str], np.ndarray],
+        images: Images,
+        slots: Sequence[int],
         masks: bool,
-        cache_bytes: int,
         augmentations: Callable | None = None,
     ) -> None:
         super().__init__(augmentations)
         self.reading = reading
         self.masks = masks
-        self._decode, self._decode_mask = decode, decode_mask
-        # anomalib looks at the table; __getitems__ reads these lists: three pandas cells an image cost more than a
-        # small model's step.
+        self.images = images
+        # anomalib looks at the table; __getitems__ reads these lists.
         table = table.assign(label_index=table["abnormal"].astype(int)).reset_index(drop=True)
         table.attrs["task"] = "segmentation" if masks else "classification"
         self._samples = table
         self.paths: list[str] = table["image_path"].tolist()
         self.mask_paths: list[str] = table["mask_path"].tolist()
         self.abnormal = torch.tensor(table["abnormal"].to_numpy(dtype=bool))
-        height, width = reading.size
-        need = len(table) * height * width * (12 + int(masks))
-        self._keep = 0 < need <= cache_bytes
-        self._images: torch.Tensor | None = None
-        self._masks: torch.Tensor | None = None
-        self._have = np.zeros(len(table), dtype=bool)
+        self._slots = np.asarray(slots, dtype=np.int64)
+        self._all = np.array_equal(self._slots, np.arange(images.number))
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.paths)
 
-    def _read(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        image = self._decode(self.paths[index])
-        mask = None
-        if self.masks and self.mask_paths[index]:
-            mask = self.reading.prepare_mask(
-                self._decode_mask(self.mask_paths[index]), self.mask_paths[index], image.shape
-            )
-        return self.reading.prepare(image, self.paths[index]), mask
-
-    def _stack(self, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        height, width = self.reading.size
-        images = torch.empty(len(indices), 3, height, width)
-        masks = torch.zeros(len(indices), height, width, dtype=torch.bool) if self.masks else None
-        with ThreadPoolExecutor(_DECODE_THREADS) as pool:
-            for place, (image, mask) in enumerate(pool.map(self._read, indices)):
-                images[place] = torch.from_numpy(image).permute(2, 0, 1)
-                if masks is not None and mask is not None:
-                    masks[place] = torch.from_numpy(mask)
-        return images, masks
-
-    def _fetch(self, indices: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        if not self._keep:
-            return self._stack(indices)
-        if self._images is None:
-            height, width = self.reading.size
-            self._images = torch.empty(len(self), 3, height, width)
-            self._masks = torch.zeros(len(self), height, width, dtype=torch.bool) if self.masks else None
-        missing = [i for i in indices if not self._have[i]]
-        if missing:
-            images, masks = self._stack(missing)
-            self._images[missing] = images
-            if self._masks is not None and masks is not None:
-                self._masks[missing] = masks
-            self._have[missing] = True
-        picked = torch.as_tensor(indices)
-        return self._images[picked], None if self._masks is None else self._masks[picked]
+    @property
+    def ready(self) -> bool:
+        """Whether all images are held, so that a batch costs no decoding."""
+        return self.images.ready
 
     def __getitems__(self, indices: Sequence[int]) -> ImageBatch:
         """A batch: ``image`` (B, 3, H, W) float32 in [0, 1], ``gt_label`` (B,), ``gt_mask`` (B, H, W) where known."""
-        images, masks = self._fetch(indices)
+        images, masks = self.images.fetch(indices if self._all else self._slots[np.asarray(indices)].tolist())
         if self.augmentations:
             images, masks = self._augmented(images, masks)
         return ImageBatch(

@@ -16,9 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.detector import Detector, Failure, Result
-from medanomaly.imaging import IMAGE_SUFFIXES, overlay
+from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, frames, overlay
 
 RECORDS = "results.jsonl"
+
+#: Suffixes of formats that hold one picture.
+_SINGLE = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp"})
 
 
 @dataclass
@@ -39,16 +42,30 @@ class Summary:
 
 
 def find_inputs(inputs: Sequence[Path]) -> Iterator[Path | Failure]:
-    """Images named or found in folders (all levels, sorted); a folder without any is a :class:`Failure`."""
+    """Images named or found in folders (all levels, sorted), each frame of a file with several on its own.
+
+    A folder without any is a :class:`Failure`.
+    """
     for path in inputs:
         if not path.is_dir():
-            yield path
+            yield from _frames(path)
             continue
         found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
         if not found:
             kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
             yield Failure(str(path), f"{path}: the folder holds no images ({kinds}).")
-        yield from found
+        for file in found:
+            yield from _frames(file)
+
+
+def _frames(path: Path) -> list[Path]:
+    """Every frame of a file that can hold several; a file that cannot be read stays one input, and fails as one."""
+    if path.suffix.lower() in _SINGLE:
+        return [path]
+    try:
+        return [Path(address) for address in frames(path)]
+    except ImageError:
+        return [path]
 
 
 def infer(bundle: Path, inputs: Sequence[Path], out: Path, overlays: str = "flagged", device: str = "CPU") -> Summary:

@@ -196,7 +196,7 @@ class EvidenceWriter(Visualizer):
             "operating_point": post.record() if hasattr(post, "record") else None,
             "image": image_metrics(predictions),
             "pixel": pixel,
-            "skipped": [],
+            "skipped": list(getattr(module, "skipped", [])),
         }
         evidence["caveats"] = caveats(evidence)
         return evidence

@@ -1,7 +1,21 @@
-"""A file becomes a float array: the one reader that training and edge share. numpy and OpenCV only."""
+"""A file becomes a float array: the one reader that training and edge share. numpy, OpenCV and pydicom only."""
 
-from medanomaly.imaging.decode import IMAGE_SUFFIXES, ImageError, decode, decode_mask, inside
+from medanomaly.imaging.decode import IMAGE_SUFFIXES, decode, decode_mask, frames, inside, split_frame
+from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.field_of_view import View
 from medanomaly.imaging.overlay import outline, overlay
 from medanomaly.imaging.reading import Reading
 
-__all__ = ["IMAGE_SUFFIXES", "ImageError", "Reading", "decode", "decode_mask", "inside", "outline", "overlay"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "ImageError",
+    "Reading",
+    "View",
+    "decode",
+    "decode_mask",
+    "frames",
+    "inside",
+    "outline",
+    "overlay",
+    "split_frame",
+]

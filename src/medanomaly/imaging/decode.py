@@ -1,108 +1,104 @@
-"""Files to arrays, at the bit depth they were stored in."""
+"""Files to arrays: which reader a path needs, and addresses of single frames."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.raster import Reduction, count_pages, read_raster
 
-#: Refuse images of more pixels: a small file can declare a huge picture.
-MAX_PIXELS = 100_000_000
-
-# OpenCV writes its own complaints about broken files to stderr; ours name the file and the remedy.
-if hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+#: What a folder is searched for. Files without a suffix are read where they are named.
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".dcm", ".dicom"})
 
 
-class ImageError(ValueError):
-    """An image cannot be used. The message names the file, what is wrong, and what to do."""
+def split_frame(path: str | Path) -> tuple[Path, int | None]:
+    """Take an address apart: ``scan.dcm#frame=3`` is the file ``scan.dcm`` and the frame 3, counted from 1.
+
+    A file whose name really ends so is meant as the file.
+    """
+    match = re.fullmatch(r"(.*)#frame=(\d{1,9})", str(path), re.DOTALL)
+    if not match or Path(path).is_file():
+        return Path(path), None
+    return Path(match[1]), int(match[2])
 
 
 def inside(root: Path, path: str | Path) -> Path:
     """``root / path``, refused when it leaves ``root`` by ``..``, an absolute path or a link.
 
+    ``path`` may address a frame, as :func:`split_frame` reads it.
+
     Raises:
         ImageError: if the resolved path lies outside ``root``.
     """
-    full = (root / path).resolve()
-    if not full.is_relative_to(root.resolve()):
+    file, _ = split_frame(root / path)
+    if not file.resolve().is_relative_to(root.resolve()):
         raise ImageError(f"{path}: lies outside the data folder {root}. Paths must stay inside it.")
     return root / path
 
 
-def _bytes(path: Path) -> np.ndarray:
-    if not path.is_file():
-        what = "is a directory, not an image" if path.is_dir() else "does not exist"
-        raise ImageError(f"{path}: {what}.")
+def _existing(path: str | Path) -> tuple[Path, int | None]:
+    file, frame = split_frame(path)
+    if not file.is_file():
+        raise ImageError(f"{file}: {'is a directory, not an image' if file.is_dir() else 'does not exist'}.")
+    return file, frame
+
+
+def _is_dicom(path: Path) -> bool:
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from error
-    if data.size == 0:
-        raise ImageError(f"{path}: is empty (0 bytes). Copy or export it again.")
-    return data
 
 
-def _check_complete(path: Path, data: np.ndarray) -> None:
-    # OpenCV fills the missing part of a truncated JPEG or PNG with grey and says nothing: look for the end marker.
-    head = data[:8].tobytes()
-    for magic, end in ((b"\xff\xd8\xff", b"\xff\xd9"), (b"\x89PNG\r\n\x1a\n", b"IEND")):
-        if head.startswith(magic) and data.tobytes().rfind(end) < 0:
-            raise ImageError(f"{path}: is truncated (its end marker is missing). Copy or export it again.")
+def read(path: str | Path, reduction: Reduction | None = None, voi: bool = True) -> Picture:
+    """Read a file, told apart by its content, with what it says of its values.
 
+    Args:
+        path: A file, or the address of one frame of it.
+        reduction: How far a JPEG may shrink in decoding, see :mod:`medanomaly.imaging.raster`.
+        voi: Whether a DICOM's window or VOI LUT is applied; without, its modality values (HU for a CT) come back.
 
-def _imdecode(path: Path, flags: int) -> np.ndarray:
-    data = _bytes(path)
-    _check_complete(path, data)
-    try:
-        image = cv2.imdecode(data, flags)
-        if image is None:  # OpenCV turns float TIFFs into colour for nobody
-            image = _three_channels(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), flags)
-    except cv2.error as error:
-        raise ImageError(f"{path}: cannot be decoded ({error.err or 'OpenCV error'}). Export it again.") from error
-    if image is None or image.size == 0:
-        raise ImageError(
-            f"{path}: is not a readable image, or is truncated. "
-            f"Readable: {', '.join(sorted(s[1:] for s in IMAGE_SUFFIXES))}; 8 or 16 bit, grey or colour."
-        )
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ImageError(f"{path}: {image.shape[1]}×{image.shape[0]} is over the limit of {MAX_PIXELS} pixels.")
-    return image
+    Raises:
+        ImageError: as for :func:`decode`.
+    """
+    file, frame = _existing(path)
+    if _is_dicom(file):
+        from medanomaly.imaging.dicom import read_dicom
 
-
-def _three_channels(image: np.ndarray | None, flags: int) -> np.ndarray | None:
-    if image is None or not flags & cv2.IMREAD_COLOR:
-        return image
-    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else np.ascontiguousarray(image[:, :, :3])
+        return read_dicom(file, frame, voi)
+    return read_raster(file, frame, reduction)
 
 
 def decode(path: str | Path) -> np.ndarray:
     """Decode an image at its stored bit depth.
 
-    PNG, JPEG and TIFF, 8 or 16 bit unsigned or 32-bit float, grey or colour; alpha is dropped, EXIF orientation is
-    applied, grey is repeated over three channels.
+    PNG, JPEG, TIFF, BMP, PGM and PPM: alpha is dropped, EXIF orientation is applied, grey is repeated over three
+    channels. DICOM: as rule ``dtype`` of :class:`~medanomaly.imaging.Reading` shows it, after modality LUT, VOI LUT or
+    window, and with low values dark. ``path`` may address a frame (``scan.dcm#frame=3``); a file of several frames
+    needs that.
 
     Returns:
-        Array (H, W, 3), RGB, of dtype uint8, uint16 or float32.
+        Array (H, W, 3), RGB, of dtype uint8 or uint16 where the file spans the whole type; else float32, in [0, 1]
+        where the file declares its depth.
 
     Raises:
         ImageError: if the file is missing, empty, truncated, not an image, of another bit depth, over
-            ``MAX_PIXELS``, or holds NaN or infinite values.
+            ``MAX_PIXELS``, without pixels, in a compression without decoder, or holds NaN or infinite values.
     """
-    path = Path(path)
-    image = _imdecode(path, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_COLOR)
-    if image.dtype not in (np.uint8, np.uint16, np.float32):
-        raise ImageError(f"{path}: has pixels of type {image.dtype}. Save it as 8- or 16-bit unsigned or 32-bit float.")
-    if image.dtype == np.float32 and not np.isfinite(image).all():
-        raise ImageError(f"{path}: holds NaN or infinite pixels. Replace them before use.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    picture = read(path)
+    plain = picture.depth is None or (picture.depth == Picture.of(picture.pixels).depth and not picture.inverted)
+    return three_channels(picture.pixels if plain and picture.pixels.dtype != np.int16 else picture.unit())
 
 
 def decode_mask(path: str | Path) -> np.ndarray:
-    """Decode a mask: every pixel above zero counts as marked.
+    """Decode a mask: every pixel that is not black counts as marked, in any channel.
+
+    A mask is turned upright by its own EXIF orientation, never by its image's.
 
     Returns:
         Array (H, W) of bool.
@@ -110,4 +106,25 @@ def decode_mask(path: str | Path) -> np.ndarray:
     Raises:
         ImageError: as for :func:`decode`.
     """
-    return _imdecode(Path(path), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE) > 0
+    picture = read(path, voi=False)
+    black, white = picture.depth or (0.0, 1.0)
+    marked = picture.pixels < white if picture.inverted else picture.pixels > black
+    return np.asarray(marked.any(axis=2) if marked.ndim == 3 else marked)
+
+
+def frames(path: str | Path) -> list[str]:
+    """The address of every frame of a file: ``[path]`` for a single one, else ``path#frame=1`` and so on.
+
+    Raises:
+        ImageError: if the file cannot be read as far as its header.
+    """
+    file, frame = _existing(path)
+    if frame is not None:
+        return [str(path)]
+    if _is_dicom(file):
+        from medanomaly.imaging.dicom import count_frames
+
+        count = count_frames(file)
+    else:
+        count = count_pages(file)
+    return [str(file)] if count == 1 else [f"{file}#frame={number}" for number in range(1, count + 1)]

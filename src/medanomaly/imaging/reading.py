@@ -9,10 +9,17 @@ from typing import Any
 import cv2
 import numpy as np
 
-from medanomaly.imaging.decode import ImageError, decode, decode_mask
+from medanomaly.imaging.decode import decode_mask, read
+from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.field_of_view import FieldOfView, View
+from medanomaly.imaging.intensity import Intensity, chroma
+from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.shrink import shrink
 
-INTENSITY_RULES = ("dtype", "minmax", "percentile")
-COLOURS = ("rgb", "grey")
+COLOURS = ("rgb", "grey", "grey-only")
+
+#: Mean difference of the channels of a grey picture, as a share of white: what JPEG's rounding leaves.
+_GREY_NOISE = 2 / 255
 
 
 @dataclass(frozen=True)
@@ -21,12 +28,17 @@ class Reading:
 
     Args:
         size: Height and width in pixels of what the model sees.
-        intensity: How stored values become [0, 1]: ``dtype`` divides by the largest value of the stored type (255 or
-            65535; floats must lie in [0, 1] already); ``minmax`` stretches each image from its own minimum to its own
-            maximum; ``percentile:low,high`` (default 1,99) stretches between two percentiles and clips beyond.
-        field_of_view: ``none``, or ``crop:N``: the centred square of N pixels (N > 1) or of that share of the shorter
-            side (N ≤ 1).
-        colour: ``rgb``, or ``grey``: the luma of the three channels, repeated over them.
+        intensity: How stored values become [0, 1]. ``dtype``: by the declared depth (0 to 255 or 65535; floats must
+            lie in [0, 1] already; a DICOM by its own window or VOI LUT, or else the range of its stored bits).
+            ``minmax``: each image from its own minimum to its own maximum. ``percentile:low,high`` (default 1,99):
+            between two percentiles, clipped beyond. ``window:centre,width``: a window in stored values, HU for a CT.
+            ``equalise``: the histogram of the luma made flat; gives grey. ``chroma``: log ratios of the colour
+            channels, free of illumination; 0.5 for grey.
+        field_of_view: ``none``; ``crop:N``: the centred square of N pixels (N > 1) or of that share of the shorter
+            side (N ≤ 1); ``circle``: an endoscope's bright view; ``breast``: a mammogram's largest bright part. Both
+            are cropped to their box, and black outside.
+        colour: ``rgb``; ``grey``: the luma of the three channels, repeated over them; ``grey-only``: the same, and an
+            image in colour is refused.
     """
 
     size: tuple[int, int]
@@ -39,41 +51,25 @@ class Reading:
         if len(self.size) != 2 or min(self.size) < 1:
             raise ValueError(f"size must be two positive numbers (height, width), not {self.size}")
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
-        if self.intensity.partition(":")[0] not in INTENSITY_RULES:
-            raise ValueError(f"intensity must be one of {', '.join(INTENSITY_RULES)}, not '{self.intensity}'")
         if self.colour not in COLOURS:
             raise ValueError(f"colour must be one of {', '.join(COLOURS)}, not '{self.colour}'")
-        self._percentiles()
-        self._crop()
+        if self._intensity.name == "chroma" and self.colour != "rgb":
+            raise ValueError(f"intensity chroma needs colour rgb: of {self.colour} it leaves nothing")
+        FieldOfView.parse(self.field_of_view)
 
-    def _percentiles(self) -> tuple[float, float]:
-        name, _, text = self.intensity.partition(":")
-        if name != "percentile":
-            if text:
-                raise ValueError(f"intensity '{name}' takes no parameter, got '{self.intensity}'")
-            return 0.0, 100.0
-        try:
-            low, high = (float(part) for part in (text or "1,99").split(","))
-        except ValueError:
-            raise ValueError(f"intensity percentile is written percentile:1,99, not '{self.intensity}'") from None
-        if not 0 <= low < high <= 100:
-            raise ValueError(f"intensity percentile needs 0 <= low < high <= 100, not '{self.intensity}'")
-        return low, high
+    @property
+    def _intensity(self) -> Intensity:
+        return Intensity.parse(self.intensity)
 
-    def _crop(self) -> float | None:
-        name, _, text = self.field_of_view.partition(":")
-        if name == "none" and not text:
-            return None
-        try:
-            amount = float(text)
-        except ValueError:
-            amount = -1.0
-        if name != "crop" or amount <= 0:
-            raise ValueError(f"field_of_view must be none or crop:N with N > 0, not '{self.field_of_view}'")
-        return amount
+    @property
+    def _view(self) -> FieldOfView:
+        return FieldOfView.parse(self.field_of_view)
 
     def load(self, path: str | Path) -> np.ndarray:
-        """Read a file as the model sees it.
+        """Read a file as the model sees it; ``path`` may address a frame (``scan.dcm#frame=3``).
+
+        A JPEG much larger than needed is decoded at a half, a quarter or an eighth of its size, unless the field of
+        view has to be found in it.
 
         Returns:
             Array (H, W, 3), float32 in [0, 1].
@@ -81,73 +77,127 @@ class Reading:
         Raises:
             ImageError: if the file cannot be used; names the file and the remedy.
         """
-        return self.prepare(decode(path), path)
+        return self.load_pair(path)[0]
 
-    def prepare(self, image: np.ndarray, name: str | Path = "image") -> np.ndarray:
-        """Scale, crop and resize a decoded image (H, W, 3) of uint8, uint16 or float32 to (h, w, 3) float32 in [0, 1].
+    def load_pair(self, path: str | Path, mask_path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Read an image and its mask through one field of view.
 
-        ``name`` is what errors call the image. Averaging by area is used to shrink and linear interpolation to
-        enlarge.
+        Args:
+            path: The image, as for :meth:`load`.
+            mask_path: Its mask at the full size of the upright image; None or empty for none.
+
+        Returns:
+            The image (H, W, 3), float32 in [0, 1], and its mask (H, W) of bool or None.
 
         Raises:
-            ImageError: if a float image leaves [0, 1] under ``dtype``, or the crop is larger than the image.
+            ImageError: as for :meth:`load`, or if the mask has another size than its image.
         """
-        scaled = self._scale(self._cropped(image, name), name)
-        if self.colour == "grey":
-            scaled = np.repeat(cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)[:, :, None], 3, axis=2)
-        return np.clip(self._resize(scaled), 0.0, 1.0)
+        picture = read(path, self._reduction, self._intensity.voi)
+        view = self._view.find(picture, path)
+        image = self._prepared(picture, view, path)
+        if not mask_path:
+            return image, None
+        return image, self.prepare_mask(decode_mask(mask_path), mask_path, picture.shape, view)
 
-    def load_mask(self, path: str | Path, image_shape: tuple[int, ...] | None = None) -> np.ndarray:
+    def prepare(self, image: np.ndarray, name: str | Path = "image") -> np.ndarray:
+        """Scale, crop and resize a decoded image to (h, w, 3) float32 in [0, 1], as :meth:`load` does a file.
+
+        Averaging by area is used to shrink and linear interpolation to enlarge.
+
+        Args:
+            image: (H, W, 3) of uint8, uint16 or float32, RGB.
+            name: What errors call the image.
+
+        Raises:
+            ImageError: if a float image leaves [0, 1] under ``dtype``, or the field of view does not fit.
+        """
+        return self.prepare_pair(image, None, name)[0]
+
+    def prepare_pair(
+        self, image: np.ndarray, mask: np.ndarray | None, name: str | Path = "image", mask_name: str | Path = "mask"
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """:meth:`prepare` an image and its mask (H, W) of bool through one field of view."""
+        picture = Picture.of(image)
+        view = self._view.find(picture, name)
+        prepared = self._prepared(picture, view, name)
+        return prepared, None if mask is None else self.prepare_mask(mask, mask_name, image.shape, view)
+
+    def load_mask(
+        self, path: str | Path, image_shape: tuple[int, ...] | None = None, view: View | None = None
+    ) -> np.ndarray:
         """Read a mask through the same crop and size as its image: bool (H, W), marked where at least half is.
 
         Args:
             path: The mask's file; every pixel above zero is marked.
             image_shape: Height and width of the image it belongs to, for the check.
+            view: As for :meth:`prepare_mask`.
 
         Raises:
             ImageError: if it cannot be read or has another size than its image.
         """
-        return self.prepare_mask(decode_mask(path), path, image_shape)
+        return self.prepare_mask(decode_mask(path), path, image_shape, view)
 
     def prepare_mask(
-        self, mask: np.ndarray, name: str | Path = "mask", image_shape: tuple[int, ...] | None = None
+        self,
+        mask: np.ndarray,
+        name: str | Path = "mask",
+        image_shape: tuple[int, ...] | None = None,
+        view: View | None = None,
     ) -> np.ndarray:
-        """Crop and resize a mask (H, W) of bool as :meth:`load_mask` does."""
+        """Crop and resize a mask (H, W) of bool as :meth:`load_mask` does.
+
+        Args:
+            mask: The mask in full.
+            name: What errors call it.
+            image_shape: Height and width of its image, for the check.
+            view: Where its image is looked at. ``circle`` and ``breast`` need it; :meth:`load_pair` and
+                :meth:`prepare_pair` give it.
+
+        Raises:
+            ImageError: if its size is another than its image's.
+            ValueError: if the view is needed and missing.
+        """
         if image_shape is not None and mask.shape[:2] != tuple(image_shape[:2]):
+            turned = mask.shape[:2] == tuple(image_shape[1::-1])
             raise ImageError(
-                f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]}, its image {image_shape[1]}×{image_shape[0]}. "
-                "Export the mask at the image's size."
+                f"{name}: the mask is {mask.shape[1]}×{mask.shape[0]}, its image {image_shape[1]}×{image_shape[0]}"
+                f"{' once turned upright' if turned else ''}. Export the mask at the image's size."
             )
-        return self._resize(self._cropped(mask, name).astype(np.float32)) >= 0.5
-
-    def _scale(self, image: np.ndarray, name: str | Path) -> np.ndarray:
-        if self.intensity == "dtype":
-            if image.dtype.kind != "f":
-                return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
-            if image.min() < 0 or image.max() > 1:
-                raise ImageError(
-                    f"{name}: float pixels from {image.min():g} to {image.max():g} leave [0, 1]. "
-                    "Choose intensity minmax or percentile."
+        if view is None:
+            if self._view.sees:
+                raise ValueError(
+                    f"field_of_view {self.field_of_view} is found in the image: read both through load_pair"
                 )
-            return image.astype(np.float32)
-        low, high = (
-            np.percentile(image, self._percentiles())
-            if self.intensity.startswith("percentile")
-            else (image.min(), image.max())
-        )
-        span = max(float(high) - float(low), 1e-12)  # a constant image becomes black
-        return np.clip((image.astype(np.float32) - np.float32(low)) / np.float32(span), 0.0, 1.0)
+            view = self._view.box(mask.shape, name)
+        cut = view.cut(mask)
+        if view.inside is not None:
+            cut = cut & view.inside
+        return self._resize(cut.astype(np.float32)) >= 0.5
 
-    def _cropped(self, image: np.ndarray, name: str | Path) -> np.ndarray:
-        amount = self._crop()
-        if amount is None:
-            return image
-        height, width = image.shape[:2]
-        side = round(amount * min(height, width)) if amount <= 1 else int(amount)
-        if side < 1 or side > min(height, width):
-            raise ImageError(f"{name}: {width}×{height} is too small for field_of_view '{self.field_of_view}'.")
-        top, left = (height - side) // 2, (width - side) // 2
-        return image[top : top + side, left : left + side]
+    def _reduction(self, shape: tuple[int, int]) -> int:
+        """The largest factor by which an image of ``shape`` may shrink and its crop still cover the size asked for."""
+        view = self._view
+        if view.sees:
+            return 1
+        side = view.box(shape, "image")
+        fits = (k for k in (8, 4, 2) if side.height >= k * self.size[0] and side.width >= k * self.size[1])
+        return next(fits, 1)
+
+    def _prepared(self, picture: Picture, view: View, name: str | Path) -> np.ndarray:
+        rule = self._intensity
+        factor = round(picture.shape[0] / picture.pixels.shape[0])
+        cut, edges = (view.cut(picture.pixels), None) if factor == 1 else view.reduced(picture.pixels, factor)
+        seen = Picture(cut, picture.depth, picture.shape, picture.inverted)
+        if self.colour == "grey-only":
+            _check_grey(seen, name)
+        scaled = rule.scale(seen, view.inside, name)
+        if self.colour != "rgb" and scaled.ndim == 3:
+            scaled = cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
+        if view.inside is not None:
+            scaled = np.where(view.inside if scaled.ndim == 2 else view.inside[:, :, None], scaled, np.float32(0))
+        resized = np.clip(self._resize(scaled) if edges is None else shrink(scaled, edges, self.size), 0.0, 1.0)
+        # The ratio of averages, not the average of ratios: a dark pixel has little colour to say.
+        return chroma(resized) if rule.name == "chroma" else three_channels(resized)
 
     def _resize(self, image: np.ndarray) -> np.ndarray:
         if image.shape[:2] == self.size:
@@ -165,3 +215,19 @@ class Reading:
     def from_dict(cls, record: dict[str, Any]) -> Reading:
         """A record written by :meth:`to_dict`."""
         return cls(**{**record, "size": tuple(record["size"])})
+
+
+def _check_grey(picture: Picture, name: str | Path) -> None:
+    if picture.pixels.ndim == 2:
+        return
+    black, white = picture.depth or (0.0, 1.0)
+    channels = picture.pixels.astype(np.float32)
+    apart = max(
+        float(np.abs(channels[..., 0] - channels[..., 1]).mean()),
+        float(np.abs(channels[..., 1] - channels[..., 2]).mean()),
+    ) / (white - black)
+    if apart > _GREY_NOISE:
+        raise ImageError(
+            f"{name}: is a colour image (its channels differ by {apart:.1%} of white on average) where colour "
+            "grey-only is declared. Leave it out, or choose colour grey to take its luma."
+        )

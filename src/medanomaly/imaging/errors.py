@@ -1,0 +1,13 @@
+"""What is said of a file that cannot be used, and how large a picture may be."""
+
+from __future__ import annotations
+
+#: Refuse images of more pixels: a small file can declare a huge picture.
+MAX_PIXELS = 100_000_000
+
+#: Refuse files of more frames: a count of billions costs its file four bytes.
+MAX_FRAMES = 100_000
+
+
+class ImageError(ValueError):
+    """An image cannot be used. The message names the file, what is wrong, and what to do."""

@@ -1,0 +1,188 @@
+"""How stored values become [0, 1]: one rule each, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.picture import Picture, three_channels
+
+#: Luma of RGB (ITU-R BT.601), as OpenCV's grey.
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+#: Added to each channel before the logarithm: ten grey levels of 255, below which a JPEG's colour is noise.
+_CHROMA_OFFSET = 0.04
+#: The span of log(R/G), log(G/B) and log(R/B) that fills [0, 1]; within ±1.5 lie more than 99 % of mucosa and blood.
+_CHROMA_SPAN = np.array([3.0, 3.0, 6.0], dtype=np.float32)
+
+_FORMS = {
+    "dtype": "dtype",
+    "minmax": "minmax",
+    "percentile": "percentile:low,high with 0 <= low < high <= 100",
+    "window": "window:centre,width with width > 0",
+    "equalise": "equalise",
+    "chroma": "chroma",
+}
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """A parsed rule.
+
+    Args:
+        name: ``dtype``, ``minmax``, ``percentile``, ``window``, ``equalise`` or ``chroma``.
+        numbers: Low and high percentile, or centre and width; (0, 100) for ``minmax``.
+    """
+
+    name: str
+    numbers: tuple[float, float] = (0.0, 100.0)
+
+    @classmethod
+    def parse(cls, text: str) -> Intensity:
+        """Read a rule as written in a configuration.
+
+        Raises:
+            ValueError: if it is no rule, naming how rules are written.
+        """
+        name, colon, rest = text.partition(":")
+        if name not in _FORMS:
+            raise ValueError(f"intensity must be one of {', '.join(_FORMS)}, not '{text}'")
+        takes = name in ("percentile", "window")
+        if colon and not takes:
+            raise ValueError(f"intensity '{name}' takes no parameter, got '{text}'")
+        if not takes:
+            return cls(name)
+        try:
+            first, second = (float(part) for part in (rest or ("1,99" if name == "percentile" else "")).split(","))
+        except ValueError:
+            raise ValueError(f"intensity {name} is written {_FORMS[name]}, not '{text}'") from None
+        fits = 0 <= first < second <= 100 if name == "percentile" else np.isfinite([first, second]).all() and second > 0
+        if not fits:
+            raise ValueError(f"intensity {name} is written {_FORMS[name]}, not '{text}'")
+        return cls(name, (first, second))
+
+    @property
+    def voi(self) -> bool:
+        """Whether the window or VOI LUT of a DICOM file comes first: a rule of one's own takes its place."""
+        return self.name in ("dtype", "chroma")
+
+    def scale(self, picture: Picture, inside: np.ndarray | None, name: str | Path) -> np.ndarray:
+        """Bring a picture to [0, 1]; ``chroma`` is brought there by its depth, for :func:`chroma` to follow.
+
+        Args:
+            picture: (H, W) or (H, W, 3).
+            inside: (H, W) of bool, the field of view that minima, percentiles and histograms are taken over; None
+                for all.
+            name: What errors call the image.
+
+        Returns:
+            float32 in [0, 1], of the picture's shape; (H, W) for ``equalise``.
+
+        Raises:
+            ImageError: if floats of no declared depth leave [0, 1] under ``dtype`` or ``chroma``.
+        """
+        pixels = picture.pixels
+        if self.name in ("dtype", "chroma"):
+            return self._by_depth(picture, name)
+        if self.name == "window":
+            shown = window(pixels, *self.numbers, "LINEAR_EXACT")
+            return 1.0 - shown if picture.inverted else shown
+        if picture.inverted:
+            pixels = -pixels.astype(np.float32)
+        if self.name == "equalise":
+            return equalise(pixels, inside)
+        low, high = np.percentile(pixels if inside is None else pixels[inside], self.numbers)
+        # A constant image becomes black.
+        span = np.float32(max(float(high) - float(low), 1e-12))
+        return np.clip((pixels.astype(np.float32) - np.float32(low)) / span, 0.0, 1.0)
+
+    def _by_depth(self, picture: Picture, name: str | Path) -> np.ndarray:
+        if picture.depth is not None:
+            return picture.unit()
+        pixels = picture.pixels
+        if pixels.min() < 0 or pixels.max() > 1:
+            raise ImageError(
+                f"{name}: float pixels from {pixels.min():g} to {pixels.max():g} leave [0, 1]. "
+                "Choose intensity minmax, percentile or window."
+            )
+        unit = pixels.astype(np.float32)
+        return 1.0 - unit if picture.inverted else unit
+
+
+def window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
+    """Show the values of a window as [0, 1] (DICOM PS3.3 C.11.2.1.2 and C.11.2.1.3).
+
+    Args:
+        values: Any shape; modality values, as HU.
+        centre: Value that becomes 0.5 (for LINEAR half a unit above it).
+        width: Width of the window, above 0; at least 1 for LINEAR.
+        function: ``LINEAR_EXACT``: (v - centre) / width + 0.5. ``LINEAR``, the default of DICOM, written for integers:
+            (v - (centre - 0.5)) / (width - 1) + 0.5. ``SIGMOID``: 1 / (1 + exp(-4 (v - centre) / width)).
+
+    Returns:
+        float32, clipped to [0, 1].
+
+    Raises:
+        ValueError: for another function or a width out of its range.
+    """
+    least = 1.0 if function == "LINEAR" else 0.0
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        raise ValueError(f"has the unknown VOI LUT function '{function}'")
+    if not np.isfinite([centre, width]).all() or width < least or width == 0:
+        raise ValueError(f"has a window of centre {centre:g} and width {width:g}, which its function {function} lacks")
+    shown = values.astype(np.float32)
+    if function == "SIGMOID":
+        shown = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (shown - np.float32(centre)) / np.float32(width), -60.0, 60.0)))
+    elif function == "LINEAR_EXACT":
+        shown = (shown - np.float32(centre)) / np.float32(width) + np.float32(0.5)
+    elif width == 1:
+        shown = (shown > centre - 0.5).astype(np.float32)
+    else:
+        shown = (shown - np.float32(centre - 0.5)) / np.float32(width - 1) + np.float32(0.5)
+    return np.clip(shown, 0.0, 1.0)
+
+
+def equalise(pixels: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray:
+    """Histogram equalisation of the luma: each grey becomes the share of pixels that are darker.
+
+    Exact for up to 65,536 grey levels; floats are sorted into as many between their minimum and maximum.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), any numeric type.
+        inside: (H, W) of bool, the pixels that are counted; None for all.
+
+    Returns:
+        (H, W) float32: 0 for the darkest counted grey, 1 for the brightest; a constant image becomes 0.
+    """
+    if pixels.dtype not in (np.uint8, np.uint16):
+        pixels = pixels.astype(np.float32)
+    levels = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+    if levels.dtype == np.float32:
+        low, high = float(levels.min()), float(levels.max())
+        levels = np.rint((levels - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
+    counts = np.bincount((levels if inside is None else levels[inside]).ravel(), minlength=int(levels.max()) + 1)
+    share = np.cumsum(counts) - counts[np.flatnonzero(counts)[0]]
+    return (np.clip(share, 0, None) / max(int(share[-1]), 1)).astype(np.float32)[levels]
+
+
+def chroma(image: np.ndarray) -> np.ndarray:
+    """Colour without illumination: log ratios of the channels, pixel by pixel.
+
+    With offset e = 0.04, the three channels are 0.5 + log((R + e) / (G + e)) / 3, 0.5 + log((G + e) / (B + e)) / 3 and
+    0.5 + log((R + e) / (B + e)) / 6, clipped. Light that scales a pixel cancels but for the offset, which draws dark
+    pixels towards 0.5, where grey lies.
+
+    Args:
+        image: (H, W) or (H, W, 3) float32 in [0, 1], RGB as stored.
+
+    Returns:
+        (H, W, 3) float32 in [0, 1].
+    """
+    logs = np.log(three_channels(image) + np.float32(_CHROMA_OFFSET))
+    red, green, blue = logs[..., 0], logs[..., 1], logs[..., 2]
+    ratios = np.stack([red - green, green - blue, red - blue], axis=-1)
+    return np.clip(ratios / _CHROMA_SPAN + np.float32(0.5), 0.0, 1.0)

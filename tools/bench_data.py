@@ -1,0 +1,204 @@
+"""Training images per second: through our data module, in a bare PyTorch loop, and through anomalib's ``Folder``.
+
+    python tools/bench_data.py [--sizes 28 64 128] [--json FILE]
+
+All three train the same network with the same optimiser and batch size on the same number of drawn grey images. Rounds
+are interleaved, since other work on the machine slows all of them alike; the first epoch of each round (decoding,
+warm-up) is not counted; figures are medians, and the ratios are medians of each round's own ratio.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import statistics
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from anomalib.data import Folder
+from anomalib.engine import Engine
+from anomalib.pre_processing import PreProcessor
+from lightning import Callback
+from torchvision.transforms.v2 import Resize
+
+from medanomaly.registry import get
+
+BATCH = 64
+#: For each size: stages and width of the network, training images, and how much larger the files are. The network of
+#: 28 px is that of configs/ae_pneumoniamnist.yaml; a stage more for each doubling keeps the code at about 7 × 7.
+SETTINGS = {28: (2, 16, 1280, 28), 64: (3, 4, 512, 80), 128: (4, 4, 192, 160)}
+ROUNDS = 3
+#: Epochs that are counted, after the first: of ours and the bare loop, and of anomalib's Folder, which takes longer.
+EPOCHS, FOLDER_EPOCHS = 2, 1
+ENGINE = {
+    "accelerator": "cpu",
+    "devices": 1,
+    "logger": False,
+    "limit_val_batches": 0,
+    "num_sanity_val_steps": 0,
+    "enable_model_summary": False,
+}
+
+
+class Clock(Callback):
+    """Seconds of each training epoch, without what lightning does between epochs."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._start = 0.0
+
+    def on_train_epoch_start(self, trainer, pl_module) -> None:  # noqa: ARG002
+        """Start the clock."""
+        self._start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer, pl_module) -> None:  # noqa: ARG002
+        """Stop the clock."""
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+def draw(folder: Path, number: int, size: int) -> None:
+    """Write smooth random grey images as ``train/<i>.png``, and two for validation and test, which are not used."""
+    rng = np.random.default_rng(0)
+    lines = ["path,label,group,split,mask"]
+    for split, count in (("train", number), ("val", 2), ("test", 2)):
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            plane = cv2.resize(rng.random((6, 6), dtype=np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
+            noisy = np.clip(plane + 0.03 * rng.standard_normal((size, size)), 0, 1)
+            name = f"{split}/{i}.png"
+            cv2.imwrite(str(folder / name), (noisy * 255).astype(np.uint8))
+            lines.append(f"{name},normal,{split}{i},{split},")
+    (folder / "split.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def autoencoder(size: int, **kwargs):
+    """The plugin's model, of the size's setting."""
+    stages, width, _, _ = SETTINGS[size]
+    return get("model", "Autoencoder")(stages=stages, width=width, latent=4, visualizer=False, **kwargs)
+
+
+def trained(model, module, epochs: int, work: Path, bar: bool) -> list[float]:
+    """Seconds of each epoch but the first in anomalib's engine."""
+    clock = Clock()
+    engine = Engine(
+        **ENGINE, max_epochs=epochs + 1, enable_progress_bar=bar, callbacks=[clock], default_root_dir=str(work)
+    )
+    engine.fit(model, datamodule=module)
+    return clock.seconds[1:]
+
+
+def ours(folder: Path, size: int, work: Path, bar: bool) -> list[float]:
+    """Our data module: the plugin ``Table``, as anyone would use it."""
+    module = get("data", "Table")(root=folder, image_size=size, train_batch_size=BATCH)
+    return trained(autoencoder(size), module, EPOCHS, work, bar)
+
+
+def bare(folder: Path, size: int) -> list[float]:
+    """A loop over one tensor: no data loader, no lightning, no batch object."""
+    module = get("data", "Table")(root=folder, image_size=size)
+    data = module.subset("train")
+    images = data.__getitems__(list(range(len(data)))).image.as_subclass(torch.Tensor)
+    model = autoencoder(size).model.train()
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    seconds = []
+    for _ in range(EPOCHS + 1):
+        start = time.perf_counter()
+        for indices in torch.randperm(len(images)).split(BATCH):
+            batch = images[indices]
+            optimiser.zero_grad()
+            model.error(batch, model.logits(batch)).mean().backward()
+            optimiser.step()
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]
+
+
+def folder_of_anomalib(folder: Path, size: int, work: Path, bar: bool) -> list[float]:
+    """anomalib's ``Folder`` with the same model, resizing as anomalib does, in its pre-processor."""
+    module = Folder(
+        name="bench",
+        root=folder,
+        normal_dir="train",
+        normal_test_dir="test",
+        train_batch_size=BATCH,
+        eval_batch_size=BATCH,
+        num_workers=0,
+        val_split_mode="same_as_test",
+        test_split_mode="from_dir",
+    )
+    model = autoencoder(size)
+    model.pre_processor = PreProcessor(transform=Resize((size, size), antialias=True))
+    return trained(model, module, FOLDER_EPOCHS, work, bar)
+
+
+def measure(sizes: list[int], rounds: int, bar: bool) -> Iterator[dict]:
+    """One record for each size, with images per second and the ratios of each round."""
+    for size in sizes:
+        number, stored = SETTINGS[size][2:]
+        rates: dict[str, list[float]] = {"ours": [], "bare": [], "Folder": []}
+        with tempfile.TemporaryDirectory() as name:
+            folder, work = Path(name, "images"), Path(name, "results")
+            draw(folder, number, stored)
+            for turn in range(rounds):
+                runs = {
+                    "bare": lambda: bare(folder, size),  # noqa: B023 (called at once)
+                    "ours": lambda: ours(folder, size, work, bar),  # noqa: B023
+                    "Folder": lambda: folder_of_anomalib(folder, size, work, bar),  # noqa: B023
+                }
+                # The order alternates, so that a machine that slows down steadily favours none.
+                for kind in list(runs)[:: 1 if turn % 2 == 0 else -1]:
+                    rates[kind].append(number / statistics.median(runs[kind]()))
+        yield {
+            "size": size,
+            "images": number,
+            "file_size": stored,
+            **{f"{kind}_per_second": round(statistics.median(values)) for kind, values in rates.items()},
+            "ours_to_bare": _ratio(rates["ours"], rates["bare"]),
+            "ours_to_folder": _ratio(rates["ours"], rates["Folder"]),
+        }
+
+
+def _ratio(above: list[float], below: list[float]) -> float:
+    return round(statistics.median(a / b for a, b in zip(above, below, strict=True)), 2)
+
+
+def main() -> int:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SETTINGS), choices=list(SETTINGS))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--threads", type=int, default=0, help="Torch threads; 0 leaves torch's own choice.")
+    parser.add_argument("--bar", action="store_true", help="Show lightning's progress bar, and so measure it too.")
+    parser.add_argument("--json", type=Path, help="Write the records here.")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    warnings.filterwarnings("ignore")
+    for name in ("lightning", "lightning.pytorch", "anomalib"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    start = time.perf_counter()
+    records = []
+    print(f"{'px':>4} {'ours':>8} {'bare':>8} {'Folder':>8}   ours/bare  ours/Folder   (training images per second)")
+    for r in measure(args.sizes, args.rounds, args.bar):
+        records.append(r)
+        print(
+            f"{r['size']:>4} {r['ours_per_second']:>8} {r['bare_per_second']:>8} {r['Folder_per_second']:>8}"
+            f"   {r['ours_to_bare']:>9.2f}  {r['ours_to_folder']:>11.2f}",
+            flush=True,
+        )
+    print(f"{time.perf_counter() - start:.0f} s, {torch.get_num_threads()} torch threads, batch {BATCH}")
+    if args.json:
+        record = {"threads": torch.get_num_threads(), "batch": BATCH, "rounds": args.rounds, "results": records}
+        args.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
