@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,7 +39,7 @@ SETTINGS = {28: (2, 16, 1280, 28), 64: (3, 4, 512, 80), 128: (4, 4, 192, 160)}
 ROUNDS = 3
 #: Epochs that are counted, after the first: of ours and the bare loop, and of anomalib's Folder, which takes longer.
 EPOCHS, FOLDER_EPOCHS = 2, 1
-ENGINE = {
+ENGINE: dict[str, Any] = {
     "accelerator": "cpu",
     "devices": 1,
     "logger": False,
