@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data.listing import images
 from medanomaly.data.table import TableError, split_by_group
-from medanomaly.imaging import IMAGE_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class Folder(MedicalDataModule):
         """List the two directories and deal their groups into splits."""
         if not (root / self.normal_dir).is_dir():
             raise self.missing(f"has no directory '{self.normal_dir}'")
-        rows = [(path, self.normal[0]) for path in _images(root / self.normal_dir)]
+        rows = [(path, self.normal[0]) for path in images(root / self.normal_dir)]
         if self.abnormal_dir and (root / self.abnormal_dir).is_dir():
             top = root / self.abnormal_dir
-            for path in _images(top):
+            for path in images(top):
                 rows.append((path, path.relative_to(top).parts[0] if path.parent != top else "abnormal"))
         table = pd.DataFrame(rows, columns=["image_path", "label"])
         table["group"] = [self._group(path.relative_to(root).as_posix()) for path in table["image_path"]]
@@ -79,12 +79,8 @@ class Folder(MedicalDataModule):
     def _masks(self, root: Path, table: pd.DataFrame) -> list[str]:
         if not self.mask_dir:
             return [""] * len(table)
-        by_stem = {path.stem: str(path) for path in _images(root / self.mask_dir)}
+        by_stem = {path.stem: str(path) for path in images(root / self.mask_dir)}
         return [
             by_stem.get(path.stem, "") if label not in self.normal else ""
             for path, label in zip(table["image_path"], table["label"], strict=True)
         ]
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())

@@ -146,8 +146,7 @@ class EvidenceWriter(Visualizer):
         for caveat in evidence["caveats"]:
             if caveat["severity"] == "warning":
                 logger.warning("%s. %s", caveat["title"], caveat["text"])
-        if trainer.progress_bar_callback is not None or logger.isEnabledFor(logging.INFO):
-            print(f"Report: {out / 'report.html'}")
+        print(f"Report: {out / 'report.html'}")
 
     def _predictions(self, table: pd.DataFrame | None) -> pd.DataFrame:
         predictions = pd.DataFrame(self._rows)
