@@ -12,6 +12,7 @@ from anomalib.models import AnomalibModule
 from lightning import Callback
 
 import medanomaly.data as data
+from medanomaly.edge.detector import core
 from medanomaly.models.module import MedicalModel
 from medanomaly.registry import get, plugins
 
@@ -69,7 +70,7 @@ def test_seeds_repeat_whatever_was_drawn_before(model):
 def test_openvino_equals_torch(model, tmp_path):
     model.post_processor = None
     graph = ov.convert_model(model.to_onnx(tmp_path, input_size=(48, 48)))
-    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     batch = images(8, 48)
     with torch.no_grad():
         expected = model.model(batch)
@@ -85,7 +86,7 @@ def test_openvino_equals_torch_on_real_frames(model, tmp_path, real_data):
     batch = module.val_data.__getitems__(list(range(0, 497, 10))).image.as_subclass(torch.Tensor)
     model.post_processor = None
     graph = ov.convert_model(model.to_onnx(tmp_path, input_size=(64, 64)))
-    compiled = ov.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     with torch.no_grad():
         expected = model.model(batch).pred_score
     np.testing.assert_allclose(compiled(batch.numpy())["pred_score"], expected, rtol=1e-4)

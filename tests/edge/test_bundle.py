@@ -60,6 +60,21 @@ def test_array_and_file_give_the_same(tiny_run, tiny_bundle):
     assert ((one.heat > 0.5) == one.mask).all()
 
 
+def test_a_signal_after_detectors_have_gone_is_handled(tiny_bundle):
+    """Freed in the order they were made: with a core each, OpenVINO would leave a freed signal stack behind."""
+    code = f"""
+import os, signal
+from medanomaly.edge import Detector
+signal.signal(signal.SIGUSR1, lambda *_: print("handled", flush=True))
+first, second = Detector({str(tiny_bundle)!r}), Detector({str(tiny_bundle)!r})
+del first
+del second
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
 def test_infer_records_every_input_and_says_that_some_failed(tiny_run, tiny_bundle, tmp_path, capsys):
     good = pd.read_csv(tiny_run / "predictions.csv")["path"].tolist()[:5]
     folder = tmp_path / "in"

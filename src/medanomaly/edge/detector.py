@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,18 @@ from medanomaly.imaging import ImageError
 
 #: Images decoded ahead of inference; bounds memory however many are streamed.
 _AHEAD = 8
+
+
+@cache
+def core() -> ov.Core:
+    """OpenVINO's core, one for the process and kept to its end.
+
+    Each core's CPU plugin lays a signal stack of its own under the thread and, when it goes, puts back the one that it
+    found, be that still there or not. Two cores freed in the order they were made leave the thread with freed memory,
+    and the next signal with a Python handler (Ctrl-C, a data loader's worker that ends) is a segmentation fault
+    (OpenVINO 2026.4, Linux).
+    """
+    return ov.Core()
 
 
 @dataclass(frozen=True)
@@ -69,12 +82,11 @@ class Detector:
     def __init__(self, bundle: str | Path | Bundle, device: str = "CPU") -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
         height, width = self.bundle.reading.size
-        core = ov.Core()
         try:
-            graph = core.read_model(self.bundle.path / GRAPH)
+            graph = core().read_model(self.bundle.path / GRAPH)
             graph.reshape([1, 3, height, width])
             # Without the hint OpenVINO computes in bfloat16 where the CPU has it, and decisions flip.
-            compiled = core.compile_model(graph, device, {"INFERENCE_PRECISION_HINT": "f32"})
+            compiled = core().compile_model(graph, device, {"INFERENCE_PRECISION_HINT": "f32"})
         except RuntimeError as error:
             raise BundleError(f"{self.bundle.path}: cannot be compiled for {device} ({error}).") from error
         names = {name for port in compiled.outputs for name in port.get_names()}
