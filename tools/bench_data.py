@@ -107,15 +107,15 @@ def bare(folder: Path, size: int) -> list[float]:
     module = get("data", "Table")(root=folder, image_size=size)
     data = module.subset("train")
     images = data.__getitems__(list(range(len(data)))).image.as_subclass(torch.Tensor)
-    model = autoencoder(size).model.train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+    plugin = autoencoder(size)
+    model, optimiser = plugin.model.train(), plugin.configure_optimizers()
     seconds = []
     for _ in range(EPOCHS + 1):
         start = time.perf_counter()
         for indices in torch.randperm(len(images)).split(BATCH):
             batch = images[indices]
             optimiser.zero_grad()
-            model.error(batch, model.logits(batch)).mean().backward()
+            model.training_loss(batch, model.logits(batch)).backward()
             optimiser.step()
         seconds.append(time.perf_counter() - start)
     return seconds[1:]

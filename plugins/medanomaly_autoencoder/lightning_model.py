@@ -11,7 +11,7 @@ from anomalib.models import AnomalibModule
 from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 
-from medanomaly.models.module import MedicalModel
+from medanomaly.models.module import MedicalModel, pixels
 from medanomaly_autoencoder.torch_model import AutoencoderModel
 
 
@@ -64,15 +64,15 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
     def training_step(self, batch: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Mean reconstruction error of a batch."""
         del args, kwargs
-        loss = self.model.error(batch.image, self.model.logits(batch.image)).mean()
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.image))
+        image = pixels(batch)
+        loss = self.model.training_loss(image, self.model.logits(image))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam."""
-        return torch.optim.Adam(
-            self.model.parameters(), lr=self.hparams["learning_rate"], weight_decay=self.hparams["weight_decay"]
-        )
+        options = {"lr": self.hparams["learning_rate"], "weight_decay": self.hparams["weight_decay"]}
+        return torch.optim.Adam(self.model.parameters(), fused=True, **options)
 
     def calibrate(self, batches: Iterable[torch.Tensor]) -> None:
         """Score statistics of training normals, for the two-sided score."""

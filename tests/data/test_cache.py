@@ -39,7 +39,7 @@ class Reader:
     def check(self, fetched, rows):
         images, masks = fetched
         assert images.shape == (len(rows), 3, *SIZE)
-        assert images.is_contiguous()
+        assert images.is_contiguous(memory_format=torch.channels_last)
         for k, i in enumerate(rows):
             np.testing.assert_array_equal(images[k].permute(1, 2, 0).numpy(), self.images[i])
             expected = self.images[i][:, :, 0] > 0.5 if i % 3 == 0 else np.zeros(SIZE, bool)

@@ -99,7 +99,7 @@ def test_unreadable_images_are_left_out_and_listed(tree, options):
         assert len(module.table) == 9
         assert (len(module.train_data), len(module.val_data), len(module.test_data)) == (2, 4, 3)
         plain = data.Table(root=tree, image_size=10).subset("train")
-        batch = next(iter(module.calibration_dataloader()))
+        batch = next(iter(module.normals_dataloader("train")))
         assert [Path(path).name for path in batch.image_path] == ["0.png", "2.png"]
         assert torch.equal(batch.image, plain.__getitems__([0, 2]).image)
         assert sum(len(batch.image) for batch in module.test_dataloader()) == 3

@@ -77,8 +77,8 @@ class _Arrays:
     def get(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         images = self.images.index_select(0, rows)
         if self.channels == 1:
-            images = images.expand(-1, 3, -1, -1).contiguous()
-        return images, None if self.masks is None else self.masks.index_select(0, rows)
+            images = images.expand(-1, 3, -1, -1)
+        return images.contiguous(memory_format=torch.channels_last), None if self.masks is None else self.masks.index_select(0, rows)
 
 
 def _unknown() -> None:
@@ -184,7 +184,7 @@ class Images:
             return list(pool.map(self.read, rows))
 
     def _stack(self, rows: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
-        images = torch.empty(len(rows), 3, *self.size)
+        images = torch.empty(len(rows), 3, *self.size, memory_format=torch.channels_last)
         masks = torch.zeros(len(rows), *self.size, dtype=torch.bool) if self.masks else None
         for place, (image, mask) in enumerate(self._pairs(rows)):
             images[place] = torch.from_numpy(image).permute(2, 0, 1)

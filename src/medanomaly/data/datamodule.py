@@ -6,10 +6,12 @@ import os
 from abc import abstractmethod
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from anomalib.data import AnomalibDataModule
+import torch
+from anomalib.data import AnomalibDataModule, ImageBatch
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Transform
 
@@ -281,9 +283,16 @@ class MedicalDataModule(AnomalibDataModule):
         """Test images in their order."""
         return self._loader(self.test_data, self.eval_batch_size)
 
-    def calibration_dataloader(self) -> DataLoader:
-        """Training normals in their order, without augmentation: for densities and score statistics."""
-        return self._loader(self.subset("train"), self.eval_batch_size)
+    def normals_dataloader(self, split: str) -> DataLoader:
+        """Normal images of a split in their order, without augmentation: for densities and score statistics."""
+        data = self.subset(split)
+        return self._loader(data.only(~data.abnormal), self.eval_batch_size)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Leave a batch that is there already: lightning would walk through its paths one by one, a millisecond a batch."""
+        if isinstance(batch, ImageBatch) and batch.image.device == device:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def _loader(self, data: MedicalDataset, batch_size: int, shuffle: bool = False) -> DataLoader:
         if self.num_workers:

@@ -122,6 +122,11 @@ class MedicalDataset(AnomalibDataset):
         """Number of images."""
         return len(self.paths)
 
+    def only(self, keep: torch.Tensor) -> MedicalDataset:
+        """The images where ``keep`` (n,) of bool is true, read and kept by the same store."""
+        keep = keep.numpy()
+        return MedicalDataset(self._samples[keep], self.reading, self.images, self._slots[keep], self.masks)
+
     @property
     def ready(self) -> bool:
         """Whether all images are held, so that a batch costs no decoding."""

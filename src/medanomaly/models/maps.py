@@ -1,0 +1,135 @@
+"""Error maps between an image and its reconstruction, and the scores that are taken from a map."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+#: Kinds of error map, see :func:`error_map`.
+ERRORS = ("mse", "l1", "bce", "ssim", "structure", "relative")
+SCORES = ("mean", "top")
+
+#: Constants of SSIM for images in [0, 1] (Wang et al., IEEE TIP 2004: (0.01 L)² and (0.03 L)²).
+_C1, _C2 = 1e-4, 9e-4
+#: Variance added where an error is divided by the local variance: that of steps of about 1/100 of the range.
+_FLOOR = 1e-4
+
+
+def local_mean(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Mean of (B, C, H, W) over squares of ``side`` pixels (odd), at the borders over what lies inside."""
+    if side == 1:
+        return x
+    return F.avg_pool2d(x, side, stride=1, padding=side // 2, count_include_pad=False)
+
+
+def local_moments(
+    a: torch.Tensor, b: torch.Tensor, side: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Means of ``a`` and ``b``, their variances and their covariance, over squares of ``side`` pixels."""
+    # Moments about 0.5 rather than 0: squares of bright pixels would cancel to rounding noise.
+    a, b = a - 0.5, b - 0.5
+    mean_a, mean_b = local_mean(a, side), local_mean(b, side)
+    variance_a = (local_mean(a * a, side) - mean_a * mean_a).clamp_min(0)
+    variance_b = (local_mean(b * b, side) - mean_b * mean_b).clamp_min(0)
+    covariance = local_mean(a * b, side) - mean_a * mean_b
+    return mean_a + 0.5, mean_b + 0.5, variance_a, variance_b, covariance
+
+
+def ssim_map(image: torch.Tensor, other: torch.Tensor, side: int = 7) -> torch.Tensor:
+    """Structural similarity of each pixel, (B, C, H, W) in [-1, 1] (Wang et al., IEEE TIP 2004, eq. 13)."""
+    mean_a, mean_b, variance_a, variance_b, covariance = local_moments(image, other, side)
+    luminance = (2 * mean_a * mean_b + _C1) / (mean_a**2 + mean_b**2 + _C1)
+    return luminance * (2 * covariance + _C2) / (variance_a + variance_b + _C2)
+
+
+def structure_map(image: torch.Tensor, other: torch.Tensor, side: int = 7) -> torch.Tensor:
+    """Structure term of SSIM alone, the local correlation, (B, C, H, W) in [-1, 1] (ibid., eq. 10)."""
+    _, _, variance_a, variance_b, covariance = local_moments(image, other, side)
+    # The root's gradient is infinite at zero, where a square is flat in either picture.
+    return (covariance + _C2 / 2) / ((variance_a * variance_b + 1e-12).sqrt() + _C2 / 2)
+
+
+def error_map(kind: str, image: torch.Tensor, logits: torch.Tensor, side: int = 7) -> torch.Tensor:
+    """Error of each pixel, mean over channels.
+
+    Args:
+        kind: ``mse``, ``l1`` or ``bce`` of each pixel; ``ssim`` and ``structure`` one minus the similarity, halved;
+            ``relative`` the local mean squared error over the image's local variance.
+        image: (B, 3, H, W) in [0, 1].
+        logits: The reconstruction before the sigmoid, (B, 3, H, W).
+        side: Side in pixels of the squares of the local kinds; odd.
+
+    Returns:
+        (B, 1, H, W), zero or more.
+    """
+    if kind == "bce":
+        return F.binary_cross_entropy_with_logits(logits, image, reduction="none").mean(dim=1, keepdim=True)
+    other = torch.sigmoid(logits)
+    if kind in ("ssim", "structure"):
+        similarity = (ssim_map if kind == "ssim" else structure_map)(image, other, side)
+        error = (1 - similarity) / 2
+    elif kind == "relative":
+        variance = local_moments(image, image, side)[2]
+        error = local_mean((image - other).square(), side) / (variance + _FLOOR)
+    else:
+        error = (image - other).abs() if kind == "l1" else (image - other).square()
+    return error.mean(dim=1, keepdim=True)
+
+
+def training_loss(kind: str, image: torch.Tensor, logits: torch.Tensor, side: int = 7) -> torch.Tensor:
+    """Mean of :func:`error_map` over a batch, the pixel kinds without their map; ``ssim+l1`` is the sum of both."""
+    if kind == "ssim+l1":
+        return training_loss("ssim", image, logits, side) + training_loss("l1", image, logits, side)
+    if kind == "bce":
+        return F.binary_cross_entropy_with_logits(logits, image)
+    if kind in ("mse", "l1"):
+        return (F.l1_loss if kind == "l1" else F.mse_loss)(torch.sigmoid(logits), image)
+    return error_map(kind, image, logits, side).mean()
+
+
+class MapScore(nn.Module):
+    """A raw score from an error map: mean or largest values, one- or two-sided.
+
+    Args:
+        smooth: Side in pixels of the square that the map is averaged over first; odd, 1 for none.
+        score: ``mean`` of the map, or ``top``: the mean of its largest values.
+        top_share: Share of the map that ``top`` averages, in (0, 1].
+        two_sided: Score |s - mean| / sd of normal scores instead of s, for data whose anomalies reconstruct better
+            than health; :meth:`fit` sets mean and sd.
+
+    Raises:
+        ValueError: for an option out of range.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(self, smooth: int = 1, score: str = "mean", top_share: float = 0.02, two_sided: bool = False) -> None:
+        super().__init__()
+        if score not in SCORES:
+            raise ValueError(f"score must be one of {', '.join(SCORES)}, not '{score}'")
+        if smooth < 1 or smooth % 2 == 0 or not 0 < top_share <= 1:
+            raise ValueError(f"need smooth odd, 0 < top_share <= 1; got smooth={smooth}, top_share={top_share}")
+        self.smooth, self.score, self.top_share, self.two_sided = smooth, score, top_share, two_sided
+        self.register_buffer("mean", torch.tensor(0.0))
+        self.register_buffer("std", torch.tensor(1.0))
+
+    def one_sided(self, error: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score (B,) and smoothed map (B, 1, H, W) of error maps (B, 1, H, W)."""
+        smoothed = local_mean(error, self.smooth)
+        values = smoothed.flatten(1)
+        if self.score == "top":
+            values = values.topk(max(1, round(self.top_share * values.shape[1])), dim=1).values
+        return values.mean(dim=1), smoothed
+
+    def forward(self, error: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Raw score (B,) and map (B, 1, H, W) of error maps (B, 1, H, W)."""
+        score, smoothed = self.one_sided(error)
+        return ((score - self.mean).abs() / self.std if self.two_sided else score), smoothed
+
+    def fit(self, scores: torch.Tensor) -> None:
+        """Take mean and standard deviation from one-sided scores (n,) of normal images."""
+        scores = scores.double()
+        self.mean.copy_(scores.mean())
+        self.std.copy_(scores.std(unbiased=False).clamp_min(1e-12))
