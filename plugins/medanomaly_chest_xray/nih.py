@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.data.listing import by_stem, images
-from medanomaly.data.table import TableError
+from medanomaly.data.table import TableError, read_columns
 
 #: The table's name: as first published, and after the release of 2020.
 ENTRIES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")
@@ -49,13 +49,7 @@ def read_nih(root: Path, csv: Path, findings: Collection[str], normal: str, view
     if unknown or not findings:
         what = f"unknown finding(s) {', '.join(unknown)}" if unknown else "no finding is named"
         raise TableError(f"ChestXray: {what}. Known: {', '.join(FINDINGS)}.")
-    try:
-        table = pd.read_csv(csv, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise TableError(f"{csv}: is not a readable CSV ({error}).") from error
-    missing = [column for column in _COLUMNS if column not in table.columns]
-    if missing:
-        raise TableError(f"{csv}: lacks the column(s) {', '.join(missing)}. It has: {', '.join(table.columns)}.")
+    table = read_columns(csv, _COLUMNS)
     labels = [_label(cell, findings, normal) for cell in table["Finding Labels"]]
     table = table.assign(label=labels)[[label != "" for label in labels]]
     if views and "View Position" not in table.columns:

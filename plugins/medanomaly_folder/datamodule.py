@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.listing import images
+from medanomaly.data.listing import by_stem, images
 from medanomaly.data.table import TableError, split_by_group
 
 logger = logging.getLogger(__name__)
@@ -79,8 +79,8 @@ class Folder(MedicalDataModule):
     def _masks(self, root: Path, table: pd.DataFrame) -> list[str]:
         if not self.mask_dir:
             return [""] * len(table)
-        by_stem = {path.stem: str(path) for path in images(root / self.mask_dir)}
+        masks = by_stem(images(root / self.mask_dir))
         return [
-            by_stem.get(path.stem, "") if label not in self.normal else ""
+            str(masks[path.stem]) if label not in self.normal and path.stem in masks else ""
             for path, label in zip(table["image_path"], table["label"], strict=True)
         ]

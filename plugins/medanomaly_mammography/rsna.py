@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.table import TableError
+from medanomaly.data.table import TableError, read_columns
 
 _COLUMNS = ("patient_id", "image_id", "laterality", "view", "cancer")
 #: Optional columns of the publisher, under the name that the sample table gives them.
@@ -33,13 +33,7 @@ def read_rsna(root: Path, normal: str, views: Collection[str]) -> pd.DataFrame:
         TableError: if columns are missing, ``cancer`` is neither 0 nor 1, or images are named and not there.
     """
     csv = root / "train.csv"
-    try:
-        table = pd.read_csv(csv, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise TableError(f"{csv}: is not a readable CSV ({error}).") from error
-    missing = [column for column in _COLUMNS if column not in table.columns]
-    if missing:
-        raise TableError(f"{csv}: lacks the column(s) {', '.join(missing)}. It has: {', '.join(table.columns)}.")
+    table = read_columns(csv, _COLUMNS)
     odd = sorted(set(table["cancer"]) - {"0", "1"})
     if odd:
         raise TableError(f"{csv}: column 'cancer' holds {', '.join(map(repr, odd[:_SHOWN]))}; expected 0 or 1.")

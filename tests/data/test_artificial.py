@@ -130,7 +130,7 @@ def test_foreign_images_of_each_kind_of_source(tmp_path):
     for name in ("folder", "a.npz", "t10k-images-idx3-ubyte", "images.gz"):
         assert len(foreign(str(tmp_path / name))) == 4
         seen = set()
-        for repeat in range(20):
+        for repeat in range(80):
             got, mask = made(f"foreign:{tmp_path / name}", picture(), repeat=repeat)
             assert mask is None
             (which,) = [i for i, image in enumerate(expected) if np.allclose(image, got, atol=1e-6)]

@@ -17,68 +17,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from medanomaly.data.arrays import CHUNK, Arrays, mapped, nbytes
 from medanomaly.imaging import ImageError
 
 logger = logging.getLogger(__name__)
 
 #: Decoding releases Python's lock: two threads fill a batch about twice as fast as one on two cores.
 _THREADS = 4
-_CHUNK = 64
 #: A pass over fewer images shows no progress bar.
 _MANY = 500
 
 #: Image (H, W, 3) float32 in [0, 1] and its mask (H, W) bool where it has one.
 Pair = tuple[np.ndarray, "np.ndarray | None"]
 Read = Callable[[int], Pair]
-
-
-def _bytes(number: int, size: tuple[int, int], channels: int, masks: bool) -> int:
-    return number * size[0] * size[1] * (4 * channels + int(masks))
-
-
-class _Arrays:
-    """Images (n, C, H, W) float32, C one while all are grey, and masks (n, H, W) bool; in memory or in a folder."""
-
-    def __init__(self, number: int, size: tuple[int, int], masks: bool, limit: int, folder: Path | None) -> None:
-        self.number, self.size, self.limit, self.folder = number, size, limit, folder
-        self.channels = 1
-        self.images = torch.empty(0)
-        self.masks = self._new("masks.npy", (number, *size), torch.bool) if masks else None
-
-    def _fits(self, channels: int) -> bool:
-        return _bytes(self.number, self.size, channels, self.masks is not None) <= self.limit
-
-    def _new(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        if self.folder is None:
-            return torch.zeros(shape, dtype=dtype)
-        kind = np.bool_ if dtype == torch.bool else np.float32
-        return torch.from_numpy(np.lib.format.open_memmap(self.folder / name, "w+", kind, shape))
-
-    def put(self, index: int, image: np.ndarray, mask: np.ndarray | None) -> bool:
-        """Keep one image (H, W, 3); False if it is in colour and colour does not fit the limit."""
-        grey = self.channels == 1 and bool((image[:, :, :1] == image).all())
-        if not self.images.numel():
-            self.channels = 1 if grey else 3
-            if not self._fits(self.channels):
-                return False
-            self.images = self._new(f"images{self.channels}.npy", (self.number, self.channels, *self.size), torch.float)
-        elif self.channels == 1 and not grey:
-            if not self._fits(3):
-                return False
-            before, self.channels = self.images, 3
-            self.images = self._new("images3.npy", (self.number, 3, *self.size), torch.float)
-            for start in range(0, self.number, _CHUNK):
-                self.images[start : start + _CHUNK] = before[start : start + _CHUNK]
-        self.images[index] = torch.from_numpy(np.ascontiguousarray(image[:, :, : self.channels])).permute(2, 0, 1)
-        if self.masks is not None and mask is not None:
-            self.masks[index] = torch.from_numpy(mask)
-        return True
-
-    def get(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        images = self.images.index_select(0, rows)
-        if self.channels == 1:
-            images = images.expand(-1, 3, -1, -1)
-        return images.contiguous(memory_format=torch.channels_last), None if self.masks is None else self.masks.index_select(0, rows)
 
 
 def _unknown() -> None:
@@ -115,9 +66,9 @@ class Images:
         #: Number to the reason why it cannot be read; filled by :meth:`verify`.
         self.errors: dict[int, str] = {}
         self._have = np.zeros(number, dtype=bool)
-        fits = 0 < _bytes(number, size, 1, masks) <= memory
-        self._memory = _Arrays(number, size, masks, memory, None) if fits else None
-        self._disk: _Arrays | None = None
+        fits = 0 < nbytes(number, size, 1, masks) <= memory
+        self._memory = Arrays(number, size, masks, memory, None) if fits else None
+        self._disk: Arrays | None = None
         self._disk_tried = folder is None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -150,10 +101,10 @@ class Images:
         Raises:
             ImageError: for the first one that cannot be read.
         """
-        for start in range(0, self.number, _CHUNK):
+        for start in range(0, self.number, CHUNK):
             if self._memory is None:
                 break
-            missing = [row for row in range(start, min(start + _CHUNK, self.number)) if not self._have[row]]
+            missing = [row for row in range(start, min(start + CHUNK, self.number)) if not self._have[row]]
             self._keep(missing, self._pairs(missing))
         if self._memory is None and not self._disk_tried:
             self._open(skip=False)
@@ -203,14 +154,14 @@ class Images:
         from rich.console import Console
         from rich.progress import track
 
-        starts: Iterator[int] | range = range(0, self.number, _CHUNK)
+        starts: Iterator[int] | range = range(0, self.number, CHUNK)
         if self.number > _MANY and sys.stderr.isatty():
             console = Console(stderr=True)
             starts = iter(track(starts, "Reading images", console=console, transient=True))
         with ThreadPoolExecutor(_THREADS) as pool:
             for start in starts:
                 rows, pairs = [], []
-                chunk = range(start, min(start + _CHUNK, self.number))
+                chunk = range(start, min(start + CHUNK, self.number))
                 for row, outcome in zip(chunk, pool.map(self._try, chunk), strict=True):
                     if isinstance(outcome, str):
                         self.errors[row] = outcome
@@ -240,32 +191,32 @@ class Images:
             self._disk = None
             raise ImageError(next(iter(self.errors.values())))
 
-    def _opened(self, place: Path) -> _Arrays | None:
+    def _opened(self, place: Path) -> Arrays | None:
         try:
             record = json.loads((place / "cache.json").read_text(encoding="utf-8"))
-            arrays = _Arrays(self.number, self.size, False, sys.maxsize, None)
+            arrays = Arrays(self.number, self.size, False, sys.maxsize, None)
             arrays.channels = int(record["channels"])
-            arrays.images = _mapped(
+            arrays.images = mapped(
                 place / f"images{arrays.channels}.npy", (self.number, arrays.channels, *self.size), np.float32
             )
             if self.masks:
-                arrays.masks = _mapped(place / "masks.npy", (self.number, *self.size), np.bool_)
+                arrays.masks = mapped(place / "masks.npy", (self.number, *self.size), np.bool_)
             self.errors = {int(row): str(reason) for row, reason in record["errors"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
             return None
         return arrays
 
-    def _made(self, place: Path, skip: bool) -> _Arrays | None:
+    def _made(self, place: Path, skip: bool) -> Arrays | None:
         """Write into a folder of this process alone; renaming it is what makes it visible to others, whole."""
         assert self._folder is not None
         self._folder.mkdir(parents=True, exist_ok=True)
-        need = _bytes(self.number, self.size, 4, self.masks)  # grey and, where colour turns up late, colour
+        need = nbytes(self.number, self.size, 4, self.masks)  # grey and, where colour turns up late, colour
         if shutil.disk_usage(self._folder).free < need:
             raise OSError(f"{need >> 20} MiB are needed there")
         part = self._folder / f"part-{uuid.uuid4().hex}"
         part.mkdir()
         try:
-            arrays = _Arrays(self.number, self.size, self.masks, sys.maxsize, part)
+            arrays = Arrays(self.number, self.size, self.masks, sys.maxsize, part)
             for rows, pairs in self._pass():
                 if self.errors and not skip:
                     raise ImageError(next(iter(self.errors.values())))
@@ -290,14 +241,6 @@ class Images:
             return self._opened(place)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-
-
-def _mapped(path: Path, shape: tuple[int, ...], dtype: type) -> torch.Tensor:
-    # Copy on write: torch asks for writable memory, and the file must never change.
-    array = np.load(path, mmap_mode="c", allow_pickle=False)
-    if array.shape != shape or array.dtype != dtype:
-        raise ValueError(f"{path}: holds {array.dtype} {array.shape}")
-    return torch.from_numpy(array)
 
 
 def key_of(*parts: object) -> str:

@@ -19,9 +19,9 @@ from medanomaly.data import artificial as anomalies
 from medanomaly.data import table as tables
 from medanomaly.data.cache import Images, key_of, stamp
 from medanomaly.data.dataset import MedicalDataset, RowReader
+from medanomaly.data.usage import Usage
 from medanomaly.imaging import Reading, decode
 
-VALIDATION = ("labelled", "normal")
 ON_ERROR = ("raise", "skip")
 
 
@@ -41,8 +41,10 @@ class MedicalDataModule(AnomalibDataModule):
         field_of_view: ``none`` or ``crop:N``, see :class:`medanomaly.imaging.Reading`.
         colour: ``rgb`` or ``grey``.
         normal: Labels that count as normal; every other label is abnormal.
+        training: ``normal`` trains on normal images alone, ``labelled`` on the abnormal training images too.
         validation: ``labelled`` uses normal and abnormal validation images, ``normal`` the normal ones alone, as where
             no abnormal image has been labelled yet (artificial anomalies stay, if asked for).
+        contamination: Share of the training images that are abnormal ones passed off as normal, for experiments.
         train_batch_size: Images in a training batch.
         eval_batch_size: Images in a validation or test batch.
         num_workers: Processes that read images. Not used where all images are kept and nothing augments them: there
@@ -80,7 +82,9 @@ class MedicalDataModule(AnomalibDataModule):
         field_of_view: str = "none",
         colour: str = "rgb",
         normal: list[str] | str = "normal",
+        training: str = "normal",
         validation: str = "labelled",
+        contamination: float = 0.0,
         train_batch_size: int = 32,
         eval_batch_size: int = 64,
         num_workers: int = 0,
@@ -100,8 +104,6 @@ class MedicalDataModule(AnomalibDataModule):
             train_augmentations=train_augmentations,
             seed=seed,
         )
-        if validation not in VALIDATION:
-            raise ValueError(f"validation must be one of {', '.join(VALIDATION)}, not '{validation}'")
         if on_error not in ON_ERROR:
             raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}, not '{on_error}'")
         if artificial_per_image < 1:
@@ -116,7 +118,7 @@ class MedicalDataModule(AnomalibDataModule):
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.reading = Reading(size, intensity, field_of_view, colour)
         self.normal = [normal] if isinstance(normal, str) else [str(name) for name in normal]
-        self.validation = validation
+        self.usage = Usage(training, validation, contamination, seed)
         self.cache_bytes = cache_mb << 20
         self.cache_dir = Path(cache_dir) if cache_dir else None
         specs = [artificial] if isinstance(artificial, str) else list(artificial or ())
@@ -197,27 +199,19 @@ class MedicalDataModule(AnomalibDataModule):
 
     def subset(self, split: str) -> MedicalDataset:
         """The images of one split as the model gets them: ``train`` (normals only), ``val`` or ``test``."""
-        rows = self._used(self.table, split)
+        rows = self.usage.rows(self.table, split)
         if not len(rows):
-            raise tables.TableError(f"No usable image is in {split} (validation: {self.validation}).")
+            raise tables.TableError(f"No usable image is in {split} (validation: {self.usage.validation}).")
         masks = self.has_masks and split != "train"
         numbers, images = self._images_of(split, rows, masks)
         return MedicalDataset(rows, self.reading, images, [numbers[path] for path in rows["image_path"]], masks)
-
-    def _used(self, table: pd.DataFrame, split: str) -> pd.DataFrame:
-        rows = table[table["split"] == split]
-        if split == "train":
-            return rows[~rows["abnormal"]]
-        if split == "val" and self.validation == "normal":
-            return rows[~rows["abnormal"] | (rows["artificial"] != "" if "artificial" in rows else False)]
-        return rows
 
     def _readable(self, table: pd.DataFrame) -> pd.DataFrame:
         """Read everything once, keep what can be kept, and leave out and note what cannot be read."""
         masks = _has_masks(table)
         errors: dict[str, str] = {}
         for split in tables.SPLITS:
-            rows = self._used(table, split)
+            rows = self.usage.rows(table, split)
             parts = [(rows, self._images_of(split, rows, masks and split != "train")[1])] if len(rows) else []
             rest = table[(table["split"] == split) & ~table.index.isin(rows.index)]
             if len(rest):  # not fed to the model, but counted
@@ -227,7 +221,7 @@ class MedicalDataModule(AnomalibDataModule):
                 errors.update({paths[i]: error for i, error in images.verify().items()})
         good = table[~table["image_path"].isin(errors.keys())].reset_index(drop=True)
         for split in tables.SPLITS:
-            if not len(self._used(good, split)):
+            if not len(self.usage.rows(good, split)):
                 raise tables.TableError(
                     f"No usable image is in {split} after {len(errors)} that cannot be read were left out "
                     f"(on_error: skip). The first: {next(iter(errors.values()), 'none')}"
@@ -289,8 +283,8 @@ class MedicalDataModule(AnomalibDataModule):
         return self._loader(data.only(~data.abnormal), self.eval_batch_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave a batch that is there already: lightning would walk through its paths one by one, a millisecond a batch."""
-        if isinstance(batch, ImageBatch) and batch.image.device == device:
+        """Leave a batch that is there already: lightning would walk through its paths, a millisecond a batch."""
+        if isinstance(batch, ImageBatch) and batch.gt_label is not None and batch.gt_label.device == device:
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
@@ -317,7 +311,9 @@ _NOT_PIXELS = frozenset(
         "cache_mb",
         "cache_dir",
         "on_error",
+        "training",
         "validation",
+        "contamination",
         "artificial",
         "artificial_splits",
         "artificial_per_image",

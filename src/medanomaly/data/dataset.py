@@ -124,8 +124,8 @@ class MedicalDataset(AnomalibDataset):
 
     def only(self, keep: torch.Tensor) -> MedicalDataset:
         """The images where ``keep`` (n,) of bool is true, read and kept by the same store."""
-        keep = keep.numpy()
-        return MedicalDataset(self._samples[keep], self.reading, self.images, self._slots[keep], self.masks)
+        rows = keep.numpy()
+        return MedicalDataset(self.samples[rows], self.reading, self.images, self._slots[rows], self.masks)
 
     @property
     def ready(self) -> bool:

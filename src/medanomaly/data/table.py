@@ -25,6 +25,22 @@ class TableError(ValueError):
     """The sample table cannot be used. The message lists the offending rows and the remedy."""
 
 
+def read_columns(path: Path, columns: Collection[str]) -> pd.DataFrame:
+    """Read a CSV as text, every cell as it stands.
+
+    Raises:
+        TableError: if it is no readable CSV or lacks one of ``columns`` (named).
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path}: is not a readable CSV ({error}).") from error
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise TableError(f"{path}: lacks the column(s) {', '.join(missing)}. It has: {', '.join(table.columns)}.")
+    return table
+
+
 def read_csv(root: Path, name: str) -> pd.DataFrame:
     """Read a CSV ``path,label,group[,split][,mask]`` whose paths lie below ``root``.
 
@@ -37,13 +53,7 @@ def read_csv(root: Path, name: str) -> pd.DataFrame:
             ``root`` (all listed).
     """
     path = root / name
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise TableError(f"{path}: is not a readable CSV ({error}).") from error
-    missing = [column for column in ("path", "label", "group") if column not in table.columns]
-    if missing:
-        raise TableError(f"{path}: lacks the column(s) {', '.join(missing)}. It has: {', '.join(table.columns)}.")
+    table = read_columns(path, ("path", "label", "group"))
     table = table.rename(columns={"path": "image_path", "mask": "mask_path"})
     problems: list[str] = []
     for column in {"image_path", "mask_path"} & set(table.columns):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -44,6 +44,7 @@ class Result:
         image: (H, W, 3) float32 in [0, 1], as the model saw it.
         heat: (H, W) float32 in (0, 1), 0.5 at the pixel threshold; None if the model gives no map.
         mask: (H, W) of bool, pixels above the pixel threshold; None likewise.
+        parts: What the raw score is made of, by name; empty for a model with a single score.
     """
 
     input: str
@@ -53,6 +54,7 @@ class Result:
     image: np.ndarray
     heat: np.ndarray | None
     mask: np.ndarray | None
+    parts: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Detector:
         if "pred_score" not in names:
             raise BundleError(f"{self.bundle.path}: its graph has no output pred_score but {sorted(names)}.")
         self._has_map = "anomaly_map" in names
+        self._parts: list[str] = self.bundle.card.get("parts", []) if "parts" in names else []
         self._request = compiled.create_infer_request()
         point = self.bundle.card["operating_point"]
         self.threshold, self.scale = np.float32(point["threshold"]), np.float32(point["scale"])
@@ -129,12 +132,19 @@ class Detector:
             image,
             heat,
             mask,
+            self._last_parts(),
         )
 
     def last_raw_map(self) -> np.ndarray:
         """The raw map (H, W) float32 of the image scored last."""
         height, width = self.bundle.reading.size
         return self._request.get_tensor("anomaly_map").data.reshape(height, width).copy()
+
+    def _last_parts(self) -> dict[str, float]:
+        if not self._parts:
+            return {}
+        values = self._request.get_tensor("parts").data.reshape(-1)
+        return dict(zip(self._parts, map(float, values), strict=True))
 
     def stream(self, paths: Iterable[str | Path], threads: int = 2) -> Iterator[Result | Failure]:
         """Score paths in order, decoding ahead in threads; a bad file is a :class:`Failure` and the rest goes on."""

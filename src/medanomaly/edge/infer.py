@@ -108,8 +108,8 @@ def _outcomes(detector: Detector, listed: Sequence[Path | Failure]) -> Iterator[
 
 
 def _record(outcome: Result | Failure, number: int, out: Path, overlays: str, summary: Summary) -> dict[str, Any]:
-    if isinstance(outcome, Result) and not math.isfinite(outcome.raw_score):
-        outcome = Failure(outcome.input, f"{outcome.input}: the model's score is {outcome.raw_score}.")
+    if isinstance(outcome, Result) and not all(map(math.isfinite, (outcome.raw_score, *outcome.parts.values()))):
+        outcome = Failure(outcome.input, f"{outcome.input}: the model's score is {outcome.raw_score} {outcome.parts}.")
     if isinstance(outcome, Failure):
         summary.failed += 1
         return {"input": outcome.input, "status": "failed", "error": outcome.error}
@@ -122,6 +122,8 @@ def _record(outcome: Result | Failure, number: int, out: Path, overlays: str, su
         "score": outcome.score,
         "decision": "abnormal" if outcome.abnormal else "normal",
     }
+    if outcome.parts:
+        record["parts"] = outcome.parts
     if outcome.heat is not None and (overlays == "all" or (overlays == "flagged" and outcome.abnormal)):
         # The number keeps files of one name in different folders apart.
         name = f"overlays/{number:06d}-{Path(outcome.input).stem}.png"

@@ -13,6 +13,8 @@ from medanomaly.evidence.metrics import Confusion, GroupBootstrap, Ranking, f1, 
 from medanomaly.evidence.pixels import PixelHistograms
 
 SCHEMA = 1
+#: Columns of ``predictions.csv`` that hold the parts of a raw score begin so.
+PART = "part_"
 DRAWS = 1000
 
 
@@ -51,7 +53,8 @@ def image_metrics(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     """Image figures with intervals.
 
     Args:
-        predictions: One row an image with ``raw_score`` (float), ``decision`` and ``abnormal`` (bool) and ``group``.
+        predictions: One row an image with ``raw_score`` (float), ``decision`` and ``abnormal`` (bool), ``group``, and
+            ``part_…`` (float) for each part of the score.
         seed: Seed of the bootstrap.
 
     Raises:
@@ -83,6 +86,13 @@ def image_metrics(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
         "precision": _proportion(*table.precision),
         "f1": _estimate(lambda w=None: f1(decision, abnormal, w), bootstrap, "nothing is abnormal and nothing flagged"),
         "confusion": vars(table).copy(),
+        "parts": {
+            name.removeprefix(PART): _estimate(
+                Ranking(predictions[name].to_numpy(dtype=np.float64), abnormal).auroc, bootstrap, one_class
+            )
+            for name in predictions.columns
+            if name.startswith(PART)
+        },
     }
 
 

@@ -20,7 +20,7 @@ from lightning import LightningModule, Trainer
 
 from medanomaly.data.table import counts, digest
 from medanomaly.evidence.caveats import caveats
-from medanomaly.evidence.collect import SCHEMA, image_metrics, pixel_metrics
+from medanomaly.evidence.collect import PART, SCHEMA, image_metrics, pixel_metrics
 from medanomaly.evidence.pixels import PixelCurves
 from medanomaly.evidence.report import Case, render
 
@@ -67,7 +67,11 @@ class EvidenceWriter(Visualizer):
         dataloader_idx: int = 0,
     ) -> None:
         """Collect a batch: rows, pixel histograms and the few pictures that may reach the report."""
-        del trainer, pl_module, batch, batch_idx, dataloader_idx
+        del trainer, batch, batch_idx, dataloader_idx
+        parts = getattr(outputs, "parts", None)
+        model: Any = pl_module.model
+        names = () if parts is None else model.part_names
+        columns = np.empty((len(outputs.image_path), 0)) if parts is None else parts.cpu().numpy()
         raw = getattr(outputs, "raw_score", outputs.pred_score).flatten().cpu().numpy()
         score, decision = outputs.pred_score.flatten().cpu().numpy(), outputs.pred_label.flatten().cpu().numpy()
         truth = outputs.gt_label.flatten().cpu().numpy()
@@ -80,6 +84,7 @@ class EvidenceWriter(Visualizer):
                     "raw_score": raw[i],
                     "score": score[i],
                     "decision": bool(decision[i]),
+                    **{PART + name: value for name, value in zip(names, columns[i], strict=True)},
                 }
             )
             self._offer(outputs, i, self._rows[-1], first + i)
@@ -142,6 +147,8 @@ class EvidenceWriter(Visualizer):
         _write_json(out / "evidence.json", evidence)
         page = render(evidence, predictions["raw_score"].to_numpy(), predictions["abnormal"].to_numpy(), gallery)
         (out / "report.html").write_text(page, encoding="utf-8")
+        for name, rows in dict(getattr(pl_module, "findings", {})).items():
+            pd.DataFrame(rows).to_csv(out / f"{name}.csv", index=False, float_format="%.9g")
         self._write_run(trainer, out, evidence, table)
         for caveat in evidence["caveats"]:
             if caveat["severity"] == "warning":
@@ -156,7 +163,8 @@ class EvidenceWriter(Visualizer):
             ("group", predictions["path"]),
         ):
             predictions[column] = predictions["path"].map(known[column]) if column in known else fallback
-        return predictions[["path", "label", "group", "abnormal", "raw_score", "score", "decision"]]
+        first = ["path", "label", "group", "abnormal", "raw_score", "score", "decision"]
+        return predictions[first + [name for name in predictions.columns if name.startswith(PART)]]
 
     def _evidence(
         self, trainer: Any, pl_module: Any, predictions: pd.DataFrame, table: pd.DataFrame | None

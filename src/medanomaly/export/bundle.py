@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+import torch
 
 from medanomaly import __version__
 from medanomaly.edge import Detector
@@ -20,6 +21,7 @@ from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, WEIGHTS, Bundle,
 from medanomaly.edge.infer import find_inputs
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.run import ExportError, Run
+from medanomaly.models.module import part_names
 
 INTENDED_USE = (
     "Research use; not a medical device. Marks images that differ from the normal images it was trained on, for a "
@@ -52,7 +54,8 @@ def export_run(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
         part = Path(temporary) / "bundle"
         part.mkdir()
-        _convert(run, part)
+        # FP16 compression is save_model's default; weights stay f32 for parity.
+        ov.save_model(to_openvino(run.model.model, run.reading.size), part / GRAPH, compress_to_fp16=False)
         card = _card(run, part)
         _write(part, card)
         detector = Detector(Bundle.open(part))
@@ -72,19 +75,43 @@ def export_run(
     return card
 
 
-def _convert(run: Run, part: Path) -> None:
-    # The raw graph: the decision stays in the card, so that another operating point needs no other graph.
-    # The exporter warns of each output that is None, which is how anomalib's models leave labels out.
-    logging.getLogger("torch.onnx._internal.exporter._core").setLevel(logging.ERROR)
-    post, run.model.post_processor = run.model.post_processor, None
-    try:
-        onnx = run.model.to_onnx(part, "model", input_size=run.reading.size, opset_version=18, verbose=False)
-    finally:
-        run.model.post_processor = post
-    graph = ov.convert_model(onnx)
-    # FP16 compression is save_model's default; weights stay f32 for parity.
-    ov.save_model(graph, part / GRAPH, compress_to_fp16=False)
-    shutil.rmtree(part / "weights")
+class _Raw(torch.nn.Module):
+    """The graph that is exported: raw score, raw map where there is one, and the score's parts where it has several.
+
+    The decision stays in the card, so that another operating point needs no other graph.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model, self.parts = model, part_names(model)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        scored, *parts = self.model.scored(image) if self.parts else (self.model(image),)  # type: ignore[operator]
+        return tuple(out for out in (scored.pred_score, scored.anomaly_map, *parts) if out is not None)
+
+
+def to_openvino(model: torch.nn.Module, size: tuple[int, int]) -> ov.Model:
+    """Convert a torch model to an OpenVINO graph of fixed input size (1, 3, H, W), by way of ONNX.
+
+    Args:
+        model: Returns ``InferenceBatch`` in evaluation mode, and has ``scored`` if it has ``part_names``.
+        size: Height and width in pixels.
+
+    Returns:
+        Graph with the outputs ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W) and ``parts`` (1, names), as far as
+        the model has them.
+    """
+    raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
+    with torch.inference_mode():
+        has_map = model(image).anomaly_map is not None
+    names = ["pred_score", *(["anomaly_map"] if has_map else []), *(["parts"] if raw.parts else [])]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            raw, (image,), file, input_names=["input"], output_names=names, opset_version=18, verbose=False
+        )
+        return ov.convert_model(file)
 
 
 def _card(run: Run, part: Path) -> dict[str, Any]:
@@ -100,6 +127,7 @@ def _card(run: Run, part: Path) -> dict[str, Any]:
         "model": {"name": evidence["run"]["model"], "options": evidence["run"]["options"]},
         "reading": run.reading.to_dict(),
         "operating_point": post.record(),
+        "parts": list(part_names(run.model.model)),
         "data": {"name": evidence["run"]["data"], **evidence["data"]},
         "results": {"image": evidence["image"], "pixel": evidence["pixel"]},
         "caveats": evidence["caveats"],

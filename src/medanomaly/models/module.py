@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="nn.Module")
 
 
-def pixels(batch: Batch) -> torch.Tensor:
-    """A batch's images (B, 3, H, W) as a plain tensor: torchvision's subclass costs a small network a tenth of a step."""
+def pixels(batch: Any) -> torch.Tensor:
+    """A batch's images (B, 3, H, W) as a plain tensor: torchvision's subclass costs a small model a tenth of a step."""
     return batch.image.as_subclass(torch.Tensor)
 
 
@@ -51,8 +51,7 @@ class Normals:
         else:
             loader = self.module.train_dataloader() if self.split == "train" else self.module.val_dataloader()
         for batch in loader:
-            normal = ~batch.gt_label.bool()
-            yield pixels(batch)[normal].to(self.device)
+            yield pixels(batch)[~batch.gt_label.bool()].to(self.device)
 
 
 class MedicalModel:
@@ -112,13 +111,13 @@ class MedicalModel:
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            return build().to(memory_format=torch.channels_last)
 
     def on_fit_start(self) -> None:
         """Seed everything that training draws: order of images, augmentation, noise."""
         seed_everything(int(self.hparams["seed"]), workers=True, verbose=False)
 
-    def validation_step(self, batch: Batch, *args: Any, **kwargs: Any) -> Batch:
+    def validation_step(self, batch: Any, *args: Any, **kwargs: Any) -> Batch:
         """Raw scores and maps of a batch, and its parts where the model has several."""
         del args, kwargs
         image = pixels(batch)
