@@ -74,6 +74,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
         options = {"lr": self.hparams["learning_rate"], "weight_decay": self.hparams["weight_decay"]}
         return torch.optim.Adam(self.model.parameters(), fused=True, **options)
 
-    def calibrate(self, batches: Iterable[torch.Tensor]) -> None:
+    def calibrate(self, train: Iterable[torch.Tensor], validation: Iterable[torch.Tensor]) -> None:
         """Score statistics of training normals, for the two-sided score."""
-        self.model.fit_score(batches)
+        del validation
+        self.model.fit_score(train)
