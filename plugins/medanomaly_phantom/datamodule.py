@@ -23,6 +23,7 @@ class Phantom(MedicalDataModule):
         val: Normal frames for validation, and as many bleeding ones.
         test: Normal frames for the test, and as many bleeding ones.
         frame_size: Height and width in pixels of the files.
+        train_bleeding: Bleeding frames for training, used with ``training: labelled`` or a ``contamination``.
         root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`. ``seed`` draws another set.
     """
 
@@ -37,11 +38,12 @@ class Phantom(MedicalDataModule):
         val: int = 100,
         test: int = 150,
         frame_size: int = 96,
+        train_bleeding: int = 0,
         **kwargs,
     ) -> None:
         # Drawn frames never go beside real data, so the default does not look at MEDANOMALY_DATA.
         super().__init__(root=root or Path("datasets") / self.folder, **kwargs)
-        self.number = {"train": train, "val": val, "test": test}
+        self.number = {"train": (train, train_bleeding), "val": (val, val), "test": (test, test)}
         self.frame_size = frame_size
 
     def prepare(self, root: Path) -> None:
@@ -54,9 +56,9 @@ class Phantom(MedicalDataModule):
         folder = root / f"seed{seed}-{self.frame_size}px"
         folder.mkdir(parents=True, exist_ok=True)
         rows = []
-        for split, number in self.number.items():
-            for index in range(number):
-                for bleeding in (False, True) if split != "train" else (False,):
+        for split, numbers in self.number.items():
+            for bleeding, number in zip((False, True), numbers, strict=True):
+                for index in range(number):
                     # Bleeding frames get seeds of their own: no normal twin of a test image is in the set.
                     frame = seed * 10_000_000 + _FIRST_SEED[split] + index + 500_000 * bleeding
                     label = "bleeding" if bleeding else "normal"

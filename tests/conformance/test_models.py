@@ -100,7 +100,8 @@ def test_learns_a_tiny_set_and_reloads(model, tmp_path):
         def on_train_epoch_end(self, trainer, pl_module):
             losses.append(float(trainer.callback_metrics["train_loss"]))
 
-    module = data.Phantom(root=tmp_path, train=8, val=4, test=4, image_size=32, train_batch_size=4)
+    labelled = {"training": "labelled", "train_bleeding": 4} if getattr(model, "supervised", False) else {}
+    module = data.Phantom(root=tmp_path, train=8, val=4, test=4, image_size=32, train_batch_size=4, **labelled)
     engine = Engine(
         max_epochs=25, callbacks=[Watch()], default_root_dir=tmp_path, enable_progress_bar=False, accelerator="cpu"
     )

@@ -35,6 +35,32 @@ def test_f1_is_the_best_over_all_thresholds(seed):
     assert reached == pytest.approx(best)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.07, 0.5, 0.8, 0.95, 1.0])
+def test_sensitivity_is_reached_and_no_higher_threshold_reaches_it(share):
+    normal, abnormal = RNG.integers(0, 40, 200).astype(float), RNG.integers(20, 60, 100).astype(float)  # ties
+    threshold = choose_threshold("sensitivity", share, normal, abnormal)
+    assert (abnormal > threshold).mean() >= share
+    scores = np.concatenate([normal, abnormal])
+    assert (abnormal > scores[scores > threshold].min()).mean() < share
+    assert threshold not in scores
+
+
+def test_sensitivity_needs_no_normal_image_and_takes_a_share_exactly():
+    assert choose_threshold("sensitivity", 0.07, NONE, np.arange(100.0)) == 92.5
+    with pytest.raises(RuleError, match="abnormal"):
+        choose_threshold("sensitivity", None, RNG.normal(size=9), NONE)
+    for value in (0, 1.01):
+        with pytest.raises(RuleError, match="a share of abnormal images"):
+            check_rule("sensitivity", value)
+
+
+@pytest.mark.parametrize("rule", ["f1", "sensitivity"])
+def test_a_threshold_that_flags_everything_does_so_in_32_bit(rule):
+    abnormal = RNG.normal(size=20).astype(np.float32)
+    threshold = choose_threshold(rule, 1.0, abnormal[:1] if rule == "f1" else NONE, abnormal)
+    assert (abnormal > np.float32(threshold)).all()
+
+
 def test_manual_is_the_raw_value_itself():
     assert choose_threshold("manual", 0.0057, NONE, NONE) == 0.0057
 
@@ -42,7 +68,7 @@ def test_manual_is_the_raw_value_itself():
 def test_a_rule_that_lacks_images_says_which_would_work():
     with pytest.raises(RuleError, match="abnormal.*Rules that would work: sigma, quantile, manual"):
         choose_threshold("f1", None, RNG.normal(size=9), NONE)
-    with pytest.raises(RuleError, match="normal.*Rules that would work: manual"):
+    with pytest.raises(RuleError, match="normal.*Rules that would work: sensitivity, manual"):
         choose_threshold("sigma", None, NONE, RNG.normal(size=9))
 
 

@@ -56,11 +56,22 @@ def _f1(normal: np.ndarray, abnormal: np.ndarray, _value: float) -> float:
     f1 = 2 * hits / (np.arange(1, len(scores) + 1) + truth.sum())
     last_of_ties = np.append(scores[:-1] != scores[1:], True)
     f1[~last_of_ties] = -1
-    best = int(np.argmax(f1))
-    if best + 1 == len(scores):  # everything is flagged
-        return float(np.nextafter(scores[-1], -np.inf))
+    return _just_below(scores[int(np.argmax(f1))], scores)
+
+
+def _sensitivity(normal: np.ndarray, abnormal: np.ndarray, share: float) -> float:
+    # Less a trifle: 0.07 × 100 is a little more than 7, and would ask for 8.
+    wanted = int(np.ceil(share * len(abnormal) - 1e-9))
+    return _just_below(np.sort(abnormal)[-wanted], np.concatenate([normal, abnormal]))
+
+
+def _just_below(lowest: float, scores: np.ndarray) -> float:
+    """The threshold above which ``lowest`` is the lowest of the scores."""
+    below = scores[scores < lowest]
+    if not len(below):  # everything is flagged; in 32 bit, as the graph compares
+        return float(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
     # Halfway to the next lower score: the threshold itself is never a score, so rounding cannot flip a decision.
-    return float((scores[best] + scores[best + 1]) / 2)
+    return float((lowest + below.max()) / 2)
 
 
 RULES: dict[str, Rule] = {
@@ -85,6 +96,15 @@ RULES: dict[str, Rule] = {
         "no value",
         lambda _: "At which threshold is F1 on the labelled validation images largest?",
         needs_abnormal=True,
+    ),
+    "sensitivity": Rule(
+        _sensitivity,
+        0.95,
+        lambda share: 0 < share <= 1,
+        "a share of abnormal images, above 0 and up to 1",
+        lambda share: f"Which images score so high that {100 * share:.3g} in 100 abnormal ones are among them?",
+        needs_abnormal=True,
+        needs_normal=False,
     ),
     "manual": Rule(
         _manual,

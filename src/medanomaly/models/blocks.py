@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 NORMS = ("group", "none")
+CODES = ("spatial", "dense")
 
 
 class GroupNorm(nn.GroupNorm):
@@ -47,6 +48,19 @@ def upsample_block(channels: int, out: int, norm: str = "group") -> list[nn.Modu
     ]
 
 
+def dense_side(code: str, image_size: int | None) -> int | None:
+    """``dense`` of :class:`ConvAutoencoder` for the options ``code``, one of ``CODES``, and ``image_size``.
+
+    Raises:
+        ValueError: for an unknown code, or a dense one without ``image_size``.
+    """
+    if code not in CODES:
+        raise ValueError(f"code must be one of {', '.join(CODES)}, not '{code}'")
+    if code == "dense" and not image_size:
+        raise ValueError("a dense code needs model.init_args.image_size, equal to data.init_args.image_size")
+    return image_size if code == "dense" else None
+
+
 class ConvAutoencoder(nn.Module):
     """Encoder of 4×4 convolutions of stride 2, and a decoder that mirrors it with upsampling and 3×3 convolutions.
 
@@ -75,7 +89,10 @@ class ConvAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         if min(stages, width, latent, heads) < 1:
-            raise ValueError(f"need stages, width, latent >= 1; got stages={stages}, width={width}, latent={latent}")
+            raise ValueError(
+                f"need stages, width, latent, heads >= 1; got stages={stages}, width={width}, latent={latent}, "
+                f"heads={heads}"
+            )
         self.factor, self.dense, self.latent = 2**stages, dense, latent
         widths = [min(width * 2**i, width * 8) for i in range(stages)]
         encoder: list[nn.Module] = []

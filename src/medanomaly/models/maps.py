@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 #: Kinds of error map, see :func:`error_map`.
-ERRORS = ("mse", "l1", "bce", "ssim", "structure", "relative")
+ERRORS = ("mse", "l1", "bce", "ssim", "structure", "relative", "ssim+l1")
+#: Those that a network can be trained with: the others take no notice of brightness, or divide by almost nothing.
+LOSSES = ("mse", "l1", "bce", "ssim", "ssim+l1")
 SCORES = ("mean", "top")
 
 #: Constants of SSIM for images in [0, 1] (Wang et al., IEEE TIP 2004: (0.01 L)² and (0.03 L)²).
 _C1, _C2 = 1e-4, 9e-4
 #: Variance added where an error is divided by the local variance: that of steps of about 1/100 of the range.
 _FLOOR = 1e-4
+#: Variance added to both pictures under the root of the structure term, and to their covariance: the root's gradient
+#: is infinite at zero, where a square is flat. Added to all three it leaves 1 for equal pictures and at most 1 else.
+_FLAT = 1e-6
+
+
+def score_error(loss: str, error: str | None, window: int = 7, losses: Sequence[str] = LOSSES) -> str:
+    """Kind of the score's error map: ``error``, or that of the training loss where it is None.
+
+    Raises:
+        ValueError: for a loss, an error or a side of local squares that cannot be.
+    """
+    if loss not in losses:
+        raise ValueError(f"loss must be one of {', '.join(losses)}, not '{loss}'")
+    if error is not None and error not in ERRORS:
+        raise ValueError(f"error must be one of {', '.join(ERRORS)}, or nothing for that of the loss, not '{error}'")
+    if window < 3 or window % 2 == 0:
+        raise ValueError(f"window is the side of local squares in pixels, odd and 3 or more, not {window}")
+    return error or loss
 
 
 def local_mean(x: torch.Tensor, side: int) -> torch.Tensor:
@@ -46,8 +68,8 @@ def ssim_map(image: torch.Tensor, other: torch.Tensor, side: int = 7) -> torch.T
 def structure_map(image: torch.Tensor, other: torch.Tensor, side: int = 7) -> torch.Tensor:
     """Structure term of SSIM alone, the local correlation, (B, C, H, W) in [-1, 1] (ibid., eq. 10)."""
     _, _, variance_a, variance_b, covariance = local_moments(image, other, side)
-    # The root's gradient is infinite at zero, where a square is flat in either picture.
-    return (covariance + _C2 / 2) / ((variance_a * variance_b + 1e-12).sqrt() + _C2 / 2)
+    deviations = ((variance_a + _FLAT) * (variance_b + _FLAT)).sqrt()
+    return (covariance + _FLAT + _C2 / 2) / (deviations + _C2 / 2)
 
 
 def error_map(kind: str, image: torch.Tensor, logits: torch.Tensor, side: int = 7) -> torch.Tensor:
@@ -55,14 +77,16 @@ def error_map(kind: str, image: torch.Tensor, logits: torch.Tensor, side: int = 
 
     Args:
         kind: ``mse``, ``l1`` or ``bce`` of each pixel; ``ssim`` and ``structure`` one minus the similarity, halved;
-            ``relative`` the local mean squared error over the image's local variance.
+            ``relative`` the local mean squared error over the image's local variance; ``ssim+l1`` the sum of both.
         image: (B, 3, H, W) in [0, 1].
         logits: The reconstruction before the sigmoid, (B, 3, H, W).
         side: Side in pixels of the squares of the local kinds; odd.
 
     Returns:
-        (B, 1, H, W), zero or more.
+        (B, 1, H, W), zero or more up to rounding.
     """
+    if kind == "ssim+l1":
+        return error_map("ssim", image, logits, side) + error_map("l1", image, logits, side)
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(logits, image, reduction="none").mean(dim=1, keepdim=True)
     other = torch.sigmoid(logits)
@@ -78,9 +102,7 @@ def error_map(kind: str, image: torch.Tensor, logits: torch.Tensor, side: int = 
 
 
 def training_loss(kind: str, image: torch.Tensor, logits: torch.Tensor, side: int = 7) -> torch.Tensor:
-    """Mean of :func:`error_map` over a batch, the pixel kinds without their map; ``ssim+l1`` is the sum of both."""
-    if kind == "ssim+l1":
-        return training_loss("ssim", image, logits, side) + training_loss("l1", image, logits, side)
+    """Mean of :func:`error_map` over a batch; the pixel kinds are computed without their map."""
     if kind == "bce":
         return F.binary_cross_entropy_with_logits(logits, image)
     if kind in ("mse", "l1"):
@@ -131,5 +153,7 @@ class MapScore(nn.Module):
     def fit(self, scores: torch.Tensor) -> None:
         """Take mean and standard deviation from one-sided scores (n,) of normal images."""
         scores = scores.double()
-        self.mean.copy_(scores.mean())
-        self.std.copy_(scores.std(unbiased=False).clamp_min(1e-12))
+        mean = scores.mean()
+        self.mean.copy_(mean)
+        # Scores that differ by rounding alone have no spread to measure distances by.
+        self.std.copy_(scores.std(unbiased=False).clamp_min(1e-6 * float(mean.abs()) + 1e-12))

@@ -1,0 +1,257 @@
+"""Train the published configurations cell by cell, and print the table that stands on the plugins' pages.
+
+    python tools/results.py [--configs ae_wce aae_wce …] [--seeds 0 1 2] [--limit-minutes N] [--table] [--write]
+
+A cell is one configuration of configs/ with one seed: trained, tested, exported, and its bundle compared with torch on
+all test images. Each leaves tools/results/<config>-<seed>.json; cells that are there are not run again, so that a run
+that was stopped goes on. A cell whose configuration has changed since is run anew. Nothing is chosen here: every option
+stands in the configuration, with the validation figure that speaks for it.
+
+``--table`` only prints; ``--write`` puts each plugin's rows on its page, between the marks ``<!-- results -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from rich.console import Console
+
+from medanomaly.data.one_number import ONE_NUMBER
+from medanomaly.evidence.metrics import GroupBootstrap, Ranking
+from medanomaly.export import Run, export_run
+from medanomaly.export.parity import parity
+from medanomaly.imaging import Reading
+from medanomaly.models.module import pixels
+
+HOME = Path(__file__).resolve().parents[1]
+CELLS = HOME / "tools" / "results"
+SEEDS = (0, 1, 2)
+DRAWS = 2000
+#: The one number an image that a model has to beat on each set, higher being more abnormal.
+ONE = {
+    "WirelessCapsule": "redness",
+    "MalariaCells": "file size",
+    "ChestXray": "local contrast",
+    "MedMnist": "local contrast",
+    "Mammography": "mean",
+}
+#: Order of rows and columns of the table.
+MODELS = ("Autoencoder", "AdversarialAutoencoder", "PerceptualAutoencoder", "VariationalAutoencoder", "Classifier")
+DATA = ("WirelessCapsule", "MalariaCells", "ChestXray", "MedMnist", "Mammography")
+_MARK = re.compile(r"<!-- results -->.*?<!-- /results -->", re.DOTALL)
+
+console = Console(stderr=True)
+
+
+def config_path(name: str) -> Path:
+    """Path of a configuration by its name."""
+    return HOME / "configs" / f"{name}.yaml"
+
+
+def plugin_names(name: str) -> tuple[str, str]:
+    """Names of a configuration's model and data plugins."""
+    config = yaml.safe_load(config_path(name).read_text(encoding="utf-8"))
+    model, data = (config[key]["class_path"].rsplit(".", 1)[1] for key in ("model", "data"))
+    return model, data
+
+
+def published() -> list[str]:
+    """Configurations of the table's models and sets, in its order; drawn images and further MNIST sets are left out."""
+    found = [(plugin_names(path.stem), path.stem) for path in sorted((HOME / "configs").glob("*.yaml"))]
+    known = [(MODELS.index(m), DATA.index(d), name) for (m, d), name in found if m in MODELS and d in DATA]
+    return [name for _, _, name in sorted(known) if "mnist" not in name or name.endswith("_pneumoniamnist")]
+
+
+def digest(name: str) -> str:
+    """Of a configuration's values, whatever its comments say: 12 hex digits."""
+    values = yaml.safe_load(config_path(name).read_text(encoding="utf-8"))
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def cell_path(name: str, seed: int) -> Path:
+    """Where a cell is kept."""
+    return CELLS / f"{name}-{seed}.json"
+
+
+def done(name: str, seed: int) -> dict[str, Any] | None:
+    """A finished cell of the present configuration, or None."""
+    path = cell_path(name, seed)
+    if not path.is_file():
+        return None
+    cell = json.loads(path.read_text(encoding="utf-8"))
+    return cell if cell["config_sha256"] == digest(name) else None
+
+
+def run_cell(name: str, seed: int) -> dict[str, Any]:
+    """Train, test, export and compare one cell.
+
+    Raises:
+        RuntimeError: if training fails; holds the end of what it printed.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        start = time.perf_counter()
+        command = [
+            *(sys.executable, "-m", "medanomaly.cli", "train", "--config", str(config_path(name))),
+            *("--model.init_args.seed", str(seed), "--default_root_dir", work),
+            *("--trainer.enable_progress_bar", "false"),
+        ]
+        ran = subprocess.run(command, capture_output=True, text=True, cwd=HOME, env={**os.environ, "COLUMNS": "200"})
+        if ran.returncode:
+            raise RuntimeError(f"{name}, seed {seed}: " + (ran.stdout + ran.stderr)[-3000:])
+        seconds = time.perf_counter() - start
+        folder = next(Path(work).rglob("evidence.json")).parent
+        return {
+            **{"config": name, "config_sha256": digest(name), "seed": seed, "seconds": round(seconds)},
+            **describe(folder, Path(work) / "bundle"),
+        }
+
+
+def describe(folder: Path, bundle: Path) -> dict[str, Any]:
+    """The figures of a run's folder, with the paired difference to one number an image and the parity of its bundle."""
+    from medanomaly.edge import Detector
+
+    evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
+    predictions = pd.read_csv(folder / "predictions.csv")
+    card = export_run(folder, bundle)
+    run = Run.load(folder)
+    module = run.datamodule()
+    test = module.subset("test")
+    name = ONE[evidence["run"]["data"]]
+    numbers = np.array([one_number(name, module, path) for path in predictions["path"]])
+    abnormal = predictions["abnormal"].to_numpy()
+    model, number = Ranking(predictions["raw_score"].to_numpy(), abnormal), Ranking(numbers, abnormal)
+    bootstrap = GroupBootstrap(predictions["group"], DRAWS)
+    low, high = bootstrap.interval(lambda w: model.auroc(w) - number.auroc(w))
+    images = ((test.paths[i], pixels(test.__getitems__([i]))[0].permute(1, 2, 0).numpy()) for i in range(len(test)))
+    proof = parity(run.model.model, Detector(bundle), images)
+    return {
+        "model": evidence["run"]["model"],
+        "data": evidence["run"]["data"],
+        "test": {key: evidence["image"][key] for key in ("normal", "abnormal", "groups")},
+        **{key: evidence["image"][key] for key in ("auroc", "sensitivity", "specificity", "parts")},
+        "one_number": {"name": name, "auroc": number.auroc()},
+        "difference": {"value": model.auroc() - number.auroc(), "low": low, "high": high},
+        "parity": {key: proof[key] for key in ("images", "score_relative", "map_relative", "flips")},
+        "parity_at_export": card["parity"]["score_relative"],
+        "epochs": evidence["run"]["epochs"],
+        "split_sha256": evidence["data"]["split_sha256"],
+        "versions": evidence["run"]["versions"],
+        "date": date.today().isoformat(),
+    }
+
+
+def one_number(name: str, module: Any, path: str) -> float:
+    """The number of one image as it lies on disk, at its own size."""
+    if name == "file size":
+        return float(Path(path).stat().st_size)
+    image = module.decode(path)
+    return ONE_NUMBER[name](Reading(image.shape[:2]).prepare(image, path))
+
+
+def figure(cell: dict[str, Any]) -> str:
+    """``0.912 (0.893 to 0.930)``."""
+    value = cell["auroc"]
+    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+
+
+def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:
+    """The table's rows in Markdown: one a configuration, one figure a seed."""
+    lines = []
+    for name in names:
+        cells = [cell for seed in seeds if (cell := done(name, seed))]
+        if not cells:
+            continue
+        first = cells[0]
+        differences = "; ".join(
+            f"{c['difference']['value']:+.3f} ({c['difference']['low']:+.3f} to {c['difference']['high']:+.3f})"
+            for c in cells
+        )
+        mean = np.mean([c["auroc"]["value"] for c in cells])
+        parity_worst = max(c["parity"]["score_relative"] for c in cells)
+        flips = sum(c["parity"]["flips"] for c in cells)
+        lines.append(
+            f"| `{name}.yaml` | {first['test']['normal']} + {first['test']['abnormal']} | {mean:.3f} | "
+            f"{'; '.join(figure(c) for c in cells)} | {first['one_number']['name']} "
+            f"{first['one_number']['auroc']:.3f} | {differences} | {max(c['seconds'] for c in cells)} s | "
+            f"{parity_worst:.1e}, {flips} |"
+        )
+    return lines
+
+
+def table(names: Sequence[str], seeds: Sequence[int]) -> str:
+    """The table in Markdown, with the sentence that says how to read it."""
+    head = (
+        "Test AUROC of seeds 0, 1, 2 (as many as were run) with 95 % intervals (bootstrap by group), beside one number "
+        "an image that is no model, and the paired difference to it. Seconds: training and test on two CPU cores. "
+        "Parity: largest relative difference of raw scores between torch and the exported bundle over all test images, "
+        "and decisions that flip. Written by `python tools/results.py --write`.\n\n"
+        "| configuration | normal + abnormal | mean | AUROC by seed | one number | difference | at most | parity |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    return head + "\n".join(rows(names, seeds)) + "\n"
+
+
+def write(seeds: Sequence[int]) -> None:
+    """Put each model plugin's rows on its page."""
+    for page in sorted((HOME / "plugins").glob("*/README.md")):
+        text = page.read_text(encoding="utf-8")
+        if not _MARK.search(text):
+            continue
+        own = [n for n in published() if f"medanomaly_{_snake(plugin_names(n)[0])}" == page.parent.name]
+        head, tail = _MARK.split(text, maxsplit=1)
+        page.write_text(f"{head}<!-- results -->\n{table(own, seeds)}<!-- /results -->{tail}", encoding="utf-8")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def main() -> int:
+    """Run what is missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--configs", nargs="+", default=None, help="names in configs/ (default: all of the table)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--limit-minutes", type=float, default=None, help="start no cell after so many minutes")
+    parser.add_argument("--table", action="store_true", help="only print the table of the cells that are there")
+    parser.add_argument("--write", action="store_true", help="also write the tables on the plugins' pages")
+    args = parser.parse_args()
+    names = args.configs or published()
+    CELLS.mkdir(exist_ok=True)
+    start, failed = time.monotonic(), 0
+    todo = [(name, seed) for seed in args.seeds for name in names if not args.table and done(name, seed) is None]
+    for number, (name, seed) in enumerate(todo, start=1):
+        if args.limit_minutes and time.monotonic() - start > 60 * args.limit_minutes:
+            console.print(f"Stopped after {args.limit_minutes:g} minutes; {len(todo) - number + 1} cells are left.")
+            break
+        with console.status(f"[{number}/{len(todo)}] {name}, seed {seed}"):
+            try:
+                cell = run_cell(name, seed)
+            except (RuntimeError, ValueError) as error:
+                failed += 1
+                console.print(f"{name}, seed {seed} failed: {error}")
+                continue
+        cell_path(name, seed).write_text(json.dumps(cell, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        console.print(f"{name}, seed {seed}: AUROC {figure(cell)} in {cell['seconds']} s")
+    print(table(names, args.seeds))
+    if args.write:
+        write(args.seeds)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
