@@ -108,6 +108,12 @@ TRAINED = {
     "ae_mias": "mias",
     "ae_mnist": "mnist",
     "ae_pneumoniamnist": "pneumoniamnist",
+    "ae_study_mnist": "mnist",
+    "ae_study_pneumoniamnist": "pneumoniamnist",
+    "aae_pneumoniamnist": "pneumoniamnist",
+    "perceptual_pneumoniamnist": "pneumoniamnist",
+    "vae_pneumoniamnist": "pneumoniamnist",
+    "classifier_pneumoniamnist": "pneumoniamnist",
 }
 
 
@@ -122,6 +128,7 @@ def test_one_epoch_from_each_configuration(real_data, tmp_path, config):
             "--config", str(CONFIGS / f"{config}.yaml"),
             "--data.init_args.root", str(real_data / TRAINED[config]),
             "--trainer.max_epochs", "1",
+            "--trainer.check_val_every_n_epoch", "1",
             "--trainer.enable_progress_bar", "false",
             "--default_root_dir", str(tmp_path),
         ]
