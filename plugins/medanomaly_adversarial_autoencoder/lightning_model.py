@@ -97,7 +97,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         kde_points: int = 256,
         criterion: str = "either",
         learning_rate: float = 1e-3,  # noqa: ARG002 (kept in hparams)
-        adversarial_learning_rate: float = 2e-4,
+        adversarial_learning_rate: float = 1e-3,
         discriminator_width: int = 64,
         rejection: str = "none",
         pretrain_epochs: int = 10,
@@ -175,8 +175,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         losses = {"train_loss": loss.detach()}
         if self.adversarial:
             code = network.code_of(fixed)
-            both = torch.cat([torch.randn_like(code), code.detach()])
-            of_prior, of_code = self.discriminator(both).chunk(2)
+            of_prior, of_code = self.discriminator(torch.randn_like(code)), self.discriminator(code.detach())
             losses["discriminator_loss"] = (F.softplus(-of_prior) + F.softplus(of_code)).mean() / 2
             self._step(discriminator, losses["discriminator_loss"])
             self.discriminator.requires_grad_(False)
