@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ from anomalib.data import ImageBatch
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.decision import OperatingPoint
+from medanomaly.decision.decider import Decider
 from medanomaly.decision.rules import RuleError
 
 TRAINER = SimpleNamespace(sanity_checking=False)
@@ -93,3 +95,69 @@ def test_state_and_options_survive_a_reload():
 def test_f1_on_normals_only_lists_the_rules_that_work():
     with pytest.raises(RuleError, match="Rules that would work"):
         validate(OperatingPoint("f1"), np.arange(5.0), np.zeros(5, bool))
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"),
+    [
+        ("conformal", 0.1),
+        ("sigma_two_sided", 1.5),
+        ("cost", {"miss": 10.0, "alarm": 1.0, "prevalence": 0.1}),
+        ("youden", None),
+    ],
+)
+def test_what_a_rule_keeps_survives_a_checkpoint_of_another_size(rule, value, tmp_path):
+    rng = np.random.default_rng(0)
+    point, again = OperatingPoint(rule, value), OperatingPoint()
+    validate(point, rng.normal(size=60), np.arange(60) >= 40)
+    validate(again, rng.normal(size=9), np.zeros(9, bool))
+    point.history = [{"rule": "quantile", "value": 0.95, "until": "2026-11-25"}]
+    torch.save({"state": point.state_dict(), "config": point.checkpoint_config()}, tmp_path / "point.ckpt")
+    loaded = torch.load(tmp_path / "point.ckpt", weights_only=True)
+    again.load_state_dict(loaded["state"])
+    again.load_checkpoint_config(loaded["config"])
+    assert again.record() == point.record()
+    assert again.validation == point.validation
+    assert json.loads(json.dumps(again.record())) == point.record()
+    raw = batch(rng.normal(size=30), np.zeros(30, bool))
+    again.post_process_batch(raw)
+    np.testing.assert_array_equal(Decider.of(point.record()).abnormal(raw.raw_score.numpy()), raw.pred_label.numpy())
+    np.testing.assert_allclose(
+        Decider.of(point.record()).score(raw.raw_score.numpy()), raw.pred_score.numpy(), atol=1e-6
+    )
+
+
+def test_a_checkpoint_from_before_the_scores_were_kept_is_read():
+    point, again = OperatingPoint("quantile", 0.9), OperatingPoint("quantile", 0.9)
+    validate(point, np.arange(10.0), np.zeros(10, bool))
+    old = {name: value for name, value in point.state_dict().items() if name not in ("packed", "image_centre")}
+    again.load_state_dict(old)
+    assert again.record() == point.record()
+    assert again.validation == {}
+
+
+def test_validation_scores_are_kept_with_their_images():
+    point = OperatingPoint()
+    scores = np.random.default_rng(0).normal(size=9)
+    validate(point, scores, np.arange(9) >= 6)
+    rows = point.validation
+    np.testing.assert_array_equal(np.float32(rows["raw_score"]), np.float32(scores))
+    assert rows["abnormal"] == [False] * 6 + [True] * 3
+    assert rows["path"] == ["0", "1", "2"] * 3
+
+
+def test_two_sided_flags_either_side_and_ranks_by_distance():
+    point = OperatingPoint("sigma_two_sided", 2)
+    validate(point, np.random.default_rng(0).normal(10, 1, 200), np.zeros(200, bool))
+    record = point.record()
+    assert record["low"] < 10 < record["high"]
+    out = batch(np.array([5.0, 10.0, 15.0, record["low"] - 0.01, record["low"] + 0.01]), np.zeros(5, bool))
+    point.post_process_batch(out)
+    assert out.pred_label.tolist() == [True, False, True, True, False]
+    assert out.pred_score.argsort()[0] == 1
+    np.testing.assert_array_equal(out.pred_label.numpy(), out.pred_score.numpy() > 0.5)
+
+
+def test_a_pixel_rule_for_images_only_is_refused():
+    with pytest.raises(RuleError, match="not pixels"):
+        OperatingPoint(pixel_rule="conformal", pixel_value=0.05)

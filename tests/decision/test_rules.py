@@ -66,7 +66,10 @@ def test_manual_is_the_raw_value_itself():
 
 
 def test_a_rule_that_lacks_images_says_which_would_work():
-    with pytest.raises(RuleError, match="abnormal.*Rules that would work: sigma, quantile, manual"):
+    with pytest.raises(
+        RuleError,
+        match="abnormal.*Rules that would work: sigma, sigma_two_sided, quantile, conformal, specificity, manual",
+    ):
         choose_threshold("f1", None, RNG.normal(size=9), NONE)
     with pytest.raises(RuleError, match="normal.*Rules that would work: sensitivity, manual"):
         choose_threshold("sigma", None, NONE, RNG.normal(size=9))
@@ -85,7 +88,8 @@ def test_nan_scores_are_refused():
 
 def test_every_rule_asks_a_question():
     for name, rule in RULES.items():
-        assert rule.question(0.9).endswith("?"), name
+        value = {"miss": 2.0, "alarm": 1.0, "prevalence": 0.1} if name == "cost" else 0.9
+        assert rule.question(value).endswith("?"), name
 
 
 @pytest.mark.parametrize("normal", [RNG.normal(size=50), np.full(50, 3.0), np.zeros(50)])

@@ -36,7 +36,7 @@ def test_card_says_how_to_read_and_decide(tiny_bundle):
     assert card["parity"]["score_relative"] <= 1e-4
     assert card["parity"]["flips"] == 0
     assert card["parity"]["images"] == 40
-    assert {path.name for path in tiny_bundle.iterdir()} == {"card.json", "model.xml", "model.bin"}
+    assert {path.name for path in tiny_bundle.iterdir()} == {"card.json", "model.xml", "model.bin", "validation.csv"}
 
 
 def test_test_images_score_as_in_torch(tiny_run, tiny_bundle):
@@ -184,6 +184,11 @@ def test_base_install_runs_a_bundle(tiny_run, tiny_bundle, tmp_path):
     records = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     np.testing.assert_allclose([r["raw_score"] for r in records], table["raw_score"], rtol=1e-4)
     assert [r["decision"] == "abnormal" for r in records] == table["decision"].tolist()
+    other = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
+    decide = [tmp_path / "venv" / "bin" / "medanomaly", "decide", other, "--rule", "conformal:0.1"]
+    done = subprocess.run(decide, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert Bundle.open(other).card["operating_point"]["rule"] == "conformal"
     told = subprocess.run([tmp_path / "venv" / "bin" / "medanomaly", "train"], capture_output=True, text=True)
     assert told.returncode == 2
     assert "medanomaly[train]" in told.stderr

@@ -77,6 +77,33 @@ def test_a_threshold_that_moved_is_named():
     ]
 
 
+def test_conformal_and_specificity_that_do_not_hold_are_named():
+    abnormal, threshold = RNG.normal(3, 1, 300), np.quantile(NORMAL, 0.7)
+    for rule, value in (("conformal", 0.05), ("specificity", 0.95)):
+        record = evidence(NORMAL, abnormal, threshold)
+        record["operating_point"] |= {"rule": rule, "value": value}
+        assert titles(record) == ["The threshold does not hold on the test images"]
+        assert "lets 5 % of healthy images" in caveats(record)[0]["text"]
+
+
+def test_an_operating_point_changed_after_the_test_is_a_warning():
+    record = evidence(NORMAL, RNG.normal(3, 1, 300), np.quantile(NORMAL, 0.95))
+    earlier = {"rule": "cost", "value": {"miss": 2.0, "alarm": 1.0, "prevalence": 0.1}, "threshold": 1.25}
+    record["operating_point"]["history"] = [{**earlier, "until": "2026-11-25T01:02:03+00:00"}]
+    (found,) = caveats(record)
+    assert found["severity"] == "warning"
+    assert found["title"] == "The operating point was changed after the test"
+    assert "cost (miss 2, alarm 1, prevalence 0.1) (threshold 1.25)" in found["text"]
+    assert "once since, last on 2026-11-25 to quantile 0.95" in found["text"]
+
+
+def test_a_threshold_from_few_abnormal_images_is_named():
+    record = evidence(NORMAL, RNG.normal(3, 1, 300), np.quantile(NORMAL, 0.95))
+    record["operating_point"] |= {"rule": "youden", "value": None, "fitted_on": {"normal": 500, "abnormal": 12}}
+    (found,) = caveats(record)
+    assert "chosen on 12 abnormal validation images" in found["text"]
+
+
 def test_few_images_and_unknown_groups():
     record = evidence(NORMAL[:20], RNG.normal(4, 1, 300), np.quantile(NORMAL, 0.95), data={"groups_known": False})
     record["operating_point"]["fitted_on"]["normal"] = 12

@@ -55,10 +55,30 @@ def test_decisions_equal_scikit_learn():
         assert f1(decision, truth) == pytest.approx(f1_score(truth, decision, zero_division=0))
 
 
+def test_partial_auroc_equals_scikit_learn():
+    for scores, truth, rng in cases(300):
+        limit = float(rng.choice([0.01, 0.1, 0.3, 0.5, 1.0]))
+        expected = roc_auc_score(truth, scores, max_fpr=limit)
+        assert Ranking(scores, truth).partial_auroc(limit) == pytest.approx(expected, abs=1e-12)
+        weights = rng.integers(1, 4, len(truth))
+        assert Ranking(scores, truth).partial_auroc(limit, weights) == pytest.approx(
+            roc_auc_score(np.repeat(truth, weights), np.repeat(scores, weights), max_fpr=limit), abs=1e-12
+        )
+
+
+def test_partial_auroc_of_chance_and_perfection():
+    truth = np.arange(40) >= 20
+    assert Ranking(truth.astype(float), truth).partial_auroc(0.1) == pytest.approx(1)
+    assert Ranking(np.ones(40), truth).partial_auroc(0.1) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="false-positive rate"):
+        Ranking(np.ones(40), truth).partial_auroc(0)
+
+
 @pytest.mark.parametrize("abnormal", [True, False])
 def test_one_class_is_undefined(abnormal):
     ranking = Ranking(np.arange(5.0), np.full(5, abnormal))
     assert np.isnan(ranking.auroc())
+    assert np.isnan(ranking.partial_auroc(0.1))
 
 
 def test_nan_scores_are_refused():
@@ -106,3 +126,28 @@ def test_bootstrap_repeats_and_needs_two_groups():
 
     assert GroupBootstrap(np.arange(9), 50).interval(mean) == GroupBootstrap(np.arange(9), 50).interval(mean)
     assert np.isnan(GroupBootstrap(np.zeros(9)).interval(mean)).all()
+
+
+def test_student_intervals_are_wider_than_percentiles_and_stay_on_their_scale():
+    rng = np.random.default_rng(0)
+    truth = np.arange(40) < 20
+    ranking = Ranking(rng.normal(size=40) + 2 * truth, truth)
+    bootstrap = GroupBootstrap(np.arange(40), 500)
+    ends = {method: bootstrap.interval(ranking.auroc, method) for method in ("percentile", "student", "student-logit")}
+    value = ranking.auroc()
+    assert sum(ends["student"]) / 2 == pytest.approx(value)
+    low, high = ends["student-logit"]
+    assert 0 < low < value < high < 1
+    assert np.log(low / (1 - low)) + np.log(high / (1 - high)) == pytest.approx(2 * np.log(value / (1 - value)))
+    assert ends["percentile"][0] > low
+
+
+def test_student_intervals_undefined_at_the_ends_and_without_variation():
+    bootstrap, truth = GroupBootstrap(np.arange(20), 50), np.arange(20) < 10
+    perfect = Ranking(truth.astype(float), truth)
+    assert np.isnan(bootstrap.interval(perfect.auroc, "student-logit")).all()
+    assert np.isnan(bootstrap.interval(perfect.auroc, "student")).all()
+    with pytest.raises(ValueError, match="logit scale"):
+        bootstrap.interval(lambda w: float(w.sum()), "student-logit")
+    with pytest.raises(ValueError, match="no bootstrap method"):
+        bootstrap.interval(perfect.auroc, "bca")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from anomalib.data import InferenceBatch
 from anomalib.post_processing import PostProcessor
 from lightning import LightningModule, Trainer
 
-from medanomaly.decision.rules import check_rule, choose_scale, choose_threshold, question
-from medanomaly.decision.score import to_unit
+from medanomaly.decision.decider import record
+from medanomaly.decision.rules import RULES, Fitted, Value, check_rule, fit, question
+from medanomaly.decision.score import deciding, to_unit
+from medanomaly.decision.validation import pack, unpack
 
 #: Pixels of one image that take part in choosing the pixel threshold: all of a 128 px map, an even sample of larger.
 _PIXELS_PER_IMAGE = 16_384
@@ -24,39 +27,66 @@ class OperatingPoint(PostProcessor):
     (0.888 became 0.700 in a trial with normals-only validation). Here the map is strictly monotone, so AUROC before
     and after it is the same, and 0.5 is the threshold.
 
+    The scores that it was fitted on stay with it, in a buffer of the checkpoint, so that another rule needs no
+    training (``medanomaly decide``) and ``conformal`` can give p-values.
+
     Args:
-        rule: ``sigma``, ``quantile``, ``f1`` or ``manual``, see :mod:`medanomaly.decision.rules`.
-        value: The rule's parameter; None for its default (2, 0.95, none, must be given).
+        rule: One of ``medanomaly.decision.rules.RULES``; docs/decisions.md says what each is for.
+        value: The rule's parameter, a number or, for ``cost``, ``{miss: …, alarm: …, prevalence: …}``; None for the
+            rule's default.
         pixel_rule: Rule for the pixel threshold, among the pixels of validation images.
         pixel_value: Its parameter; 0.995 by default: in a healthy image about one pixel in 200 is marked.
 
     Raises:
-        RuleError: for an unknown rule or a value out of range.
+        RuleError: for an unknown rule, a pixel rule that is for images only, or a value out of range.
     """
 
-    _keys = ("rule", "value", "pixel_rule", "pixel_value")
+    _keys = ("rule", "value", "pixel_rule", "pixel_value", "history")
 
     def __init__(
         self,
         rule: str = "quantile",
-        value: float | None = None,
+        value: float | dict[str, float] | None = None,
         pixel_rule: str = "quantile",
-        pixel_value: float | None = 0.995,
+        pixel_value: float | dict[str, float] | None = 0.995,
     ) -> None:
         super().__init__()
-        self.rule, self.value = rule, check_rule(rule, value)
-        self.pixel_rule, self.pixel_value = pixel_rule, check_rule(pixel_rule, pixel_value)
+        self.set_rule(rule, value)
+        self.set_pixel_rule(pixel_rule, pixel_value)
+        #: Records of earlier operating points of the same weights, each with ``until``: when it was changed.
+        self.history: list[dict[str, Any]] = []
         self.image_scale: torch.Tensor
+        self.image_centre: torch.Tensor
         self.pixel_scale: torch.Tensor
         self.fitted_on: torch.Tensor
+        self.packed: torch.Tensor
         self.register_buffer("image_scale", torch.tensor(float("nan")))
+        self.register_buffer("image_centre", torch.tensor(float("nan")))  # of a two-sided rule
         self.register_buffer("pixel_scale", torch.tensor(float("nan")))
         self.register_buffer("fitted_on", torch.zeros(2, dtype=torch.long))  # normal, abnormal validation images
+        self.register_buffer("packed", torch.zeros(0, dtype=torch.uint8))  # the validation scores
         self._clear()
+
+    def set_rule(self, rule: str, value: Value | None) -> None:
+        """Take another image rule; it holds from the next :meth:`fit` on."""
+        self.rule, self.value = rule, check_rule(rule, value)
+
+    def set_pixel_rule(self, rule: str, value: Value | None) -> None:
+        """Take another pixel rule; it holds from the next :meth:`fit_pixels` on."""
+        self.pixel_rule, self.pixel_value = rule, check_rule(rule, value, "pixels")
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
+        # The number of validation images is the checkpoint's; earlier ones had neither of these buffers.
+        for name in ("packed", "image_centre"):
+            stored = state_dict.setdefault(prefix + name, getattr(self, name))
+            setattr(self, name, torch.empty_like(stored, device=getattr(self, name).device))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _clear(self) -> None:
         self._scores: list[np.ndarray] = []
         self._labels: list[np.ndarray] = []
+        self._paths: list[str] = []
+        self._parts: list[np.ndarray] = []
         self._pixels: list[np.ndarray] = []
         self._pixel_labels: list[np.ndarray] = []
 
@@ -80,6 +110,9 @@ class OperatingPoint(PostProcessor):
             return
         self._scores.append(outputs.pred_score.detach().flatten().cpu().numpy())
         self._labels.append(outputs.gt_label.flatten().cpu().numpy().astype(bool))
+        self._paths += outputs.image_path or [""] * len(self._labels[-1])
+        if getattr(outputs, "parts", None) is not None:
+            self._parts.append(outputs.parts.detach().cpu().numpy())
         if outputs.anomaly_map is None:
             return
         maps = outputs.anomaly_map.detach().flatten(1).cpu().numpy()
@@ -95,29 +128,65 @@ class OperatingPoint(PostProcessor):
         self._pixel_labels.append(truth[known, ::step].ravel())
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose both thresholds, and remember on how many images."""
-        del pl_module
+        """Choose both thresholds, and remember on which scores."""
         # Lightning's sanity check sees a few batches, often of one class, before any training.
         if self._scores and not trainer.sanity_checking:
-            self.fit(np.concatenate(self._scores), np.concatenate(self._labels))
-            if self._pixels:
-                self.fit_pixels(np.concatenate(self._pixels), np.concatenate(self._pixel_labels))
+            self.fit_collected(pl_module)
         self._clear()
 
-    def fit(self, scores: np.ndarray, abnormal: np.ndarray) -> None:
-        """Choose the image threshold from raw validation scores (n,) and their truth (n,) of bool."""
-        normal = scores[~abnormal]
-        threshold = choose_threshold(self.rule, self.value, normal, scores[abnormal])
-        self._image_threshold.fill_(threshold)
-        self.image_scale.fill_(choose_scale(threshold, normal))
-        self.fitted_on.copy_(torch.tensor([len(normal), int(abnormal.sum())]))
+    def fit_collected(self, pl_module: LightningModule, images: bool = True, pixels: bool = True) -> None:
+        """Choose the thresholds that are asked for from the batches collected since the last validation began."""
+        if images:
+            names = getattr(getattr(pl_module, "model", None), "part_names", ())
+            parts = dict(zip(names, np.concatenate(self._parts).T, strict=True)) if self._parts else {}
+            self.fit(np.concatenate(self._scores), np.concatenate(self._labels), self._paths, parts)
+        if pixels and self._pixels:
+            self.fit_pixels(np.concatenate(self._pixels), np.concatenate(self._pixel_labels))
+
+    def fit(
+        self,
+        scores: np.ndarray,
+        abnormal: np.ndarray,
+        paths: Sequence[str] = (),
+        parts: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
+        """Choose the image threshold, and keep what it was chosen from.
+
+        Args:
+            scores: Raw validation scores (n,).
+            abnormal: Their truth (n,) of bool.
+            paths: Their images (n,), as far as known.
+            parts: What each score is made of, (n,) by name.
+
+        Raises:
+            RuleError: if the rule cannot be applied to them.
+        """
+        chosen = fit(self.rule, self.value, scores, abnormal)
+        self._image_threshold.fill_(chosen.threshold)
+        self.image_scale.fill_(chosen.scale)
+        self.image_centre.fill_(float("nan") if chosen.centre is None else chosen.centre)
+        self.fitted_on.copy_(torch.tensor([int((~abnormal).sum()), int(abnormal.sum())]))
+        rows = {
+            "path": list(paths),
+            "abnormal": abnormal.tolist(),
+            "raw_score": scores.astype(float).tolist(),
+            "parts": {name: column.astype(float).tolist() for name, column in (parts or {}).items()},
+        }
+        self.packed = pack(rows).to(self.fitted_on.device)
 
     def fit_pixels(self, pixels: np.ndarray, abnormal: np.ndarray) -> None:
         """Choose the pixel threshold from raw map values (n,) and their truth (n,) of bool."""
-        normal = pixels[~abnormal]
-        threshold = choose_threshold(self.pixel_rule, self.pixel_value, normal, pixels[abnormal])
-        self._pixel_threshold.fill_(threshold)
-        self.pixel_scale.fill_(choose_scale(threshold, normal))
+        chosen = fit(self.pixel_rule, self.pixel_value, pixels, abnormal, "pixels")
+        self._pixel_threshold.fill_(chosen.threshold)
+        self.pixel_scale.fill_(chosen.scale)
+
+    @property
+    def validation(self) -> dict[str, Any]:
+        """The scores it was fitted on: lists ``path``, ``abnormal``, ``raw_score``, and ``parts`` by name; {} if none.
+
+        ``path`` is empty where the images are not known.
+        """
+        return unpack(self.packed)
 
     # Test and prediction: decide on raw scores, then map them.
 
@@ -143,18 +212,22 @@ class OperatingPoint(PostProcessor):
 
     def forward(self, predictions: InferenceBatch) -> InferenceBatch:
         """Raw score (B,) and map (B, 1, H, W) or None to scores in (0, 1), decisions and masks. Traced on export."""
-        raw, raw_map = predictions.pred_score, predictions.anomaly_map
-        assert raw is not None
+        assert predictions.pred_score is not None
+        score, raw_map = self.deciding(predictions.pred_score), predictions.anomaly_map
         anomaly_map = pred_mask = None
         if raw_map is not None:
             anomaly_map = to_unit(raw_map, self._pixel_threshold, self.pixel_scale)
             pred_mask = raw_map > self._pixel_threshold
         return InferenceBatch(
-            pred_score=to_unit(raw, self._image_threshold, self.image_scale),
-            pred_label=raw > self._image_threshold,
+            pred_score=to_unit(score, self._image_threshold, self.image_scale),
+            pred_label=score > self._image_threshold,
             anomaly_map=anomaly_map,
             pred_mask=pred_mask,
         )
+
+    def deciding(self, raw: torch.Tensor) -> torch.Tensor:
+        """Raw scores (B,) to those that are compared with the threshold: of a two-sided rule, distances."""
+        return deciding(raw, self.image_centre if RULES[self.rule].centre else None)
 
     def _require_fit(self) -> None:
         if torch.isnan(self._image_threshold):
@@ -164,23 +237,26 @@ class OperatingPoint(PostProcessor):
             )
 
     def record(self) -> dict[str, Any]:
-        """The operating point as plain JSON values: rules, raw thresholds, scales, and what they were fitted on."""
+        """The operating point as plain JSON values: rules, raw thresholds, scales, what they were fitted on, history.
+
+        See :func:`medanomaly.decision.decider.record`.
+        """
         self._require_fit()
-        has_pixels = not torch.isnan(self._pixel_threshold)
-        return {
-            "rule": self.rule,
-            "value": self.value,
-            "question": question(self.rule, self.value),
-            "threshold": float(self._image_threshold),
-            "scale": float(self.image_scale),
-            "fitted_on": {"normal": int(self.fitted_on[0]), "abnormal": int(self.fitted_on[1])},
-            "pixel": {
+        rows = self.validation
+        normal = np.array(rows.get("raw_score", []))[~np.array(rows.get("abnormal", []), dtype=bool)]
+        centre = float(self.image_centre) if RULES[self.rule].centre else None
+        chosen = Fitted(float(self._image_threshold), float(self.image_scale), centre)
+        fitted_on = {"normal": int(self.fitted_on[0]), "abnormal": int(self.fitted_on[1])}
+        point = record(self.rule, self.value, chosen, normal, fitted_on)
+        point["pixel"] = None
+        if not torch.isnan(self._pixel_threshold):
+            point["pixel"] = {
                 "rule": self.pixel_rule,
                 "value": self.pixel_value,
-                "question": question(self.pixel_rule, self.pixel_value).replace("images", "pixels"),
+                "question": question(self.pixel_rule, self.pixel_value).replace("image", "pixel"),
                 "threshold": float(self._pixel_threshold),
                 "scale": float(self.pixel_scale),
             }
-            if has_pixels
-            else None,
-        }
+        if self.history:
+            point["history"] = self.history
+        return point

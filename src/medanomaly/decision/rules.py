@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from medanomaly.decision import choosers
+from medanomaly.decision.choosers import RuleError
 
-class RuleError(ValueError):
-    """A rule cannot be applied. The message says what it needs and which rules would work."""
+__all__ = ["RULES", "Fitted", "RuleError", "Value", "check_rule", "choose_scale", "choose_threshold", "fit",
+           "parse_rule", "question", "working"]  # fmt: skip
+
+#: A rule's parameter: one number, or several by name.
+Value: TypeAlias = "float | dict[str, float]"
 
 
 @dataclass(frozen=True)
@@ -17,99 +24,143 @@ class Rule:
     """One way to choose a threshold.
 
     Args:
-        choose: ``(normal, abnormal, value) -> threshold`` on raw scores of shape (n,) and (m,).
+        choose: ``(normal, abnormal, value) -> threshold`` on scores of shape (n,) and (m,).
         default: The value used when none is given; None where one must be given.
         valid: Whether a value makes sense.
-        needs: What the value means and its range, for messages.
+        needs: What the value means and its range, for messages; empty for a rule without one.
         question: Value to the question that the rule answers, in words.
         needs_abnormal: Whether labelled abnormal images are needed.
         needs_normal: Whether normal images are needed.
+        images_only: Why the rule cannot choose a pixel threshold; empty if it can.
+        centre: For a two-sided rule, normal scores (n,) to the score that distances are taken from.
     """
 
-    choose: Callable[[np.ndarray, np.ndarray, float], float]
+    choose: Callable[[np.ndarray, np.ndarray, Any], float]
     default: float | None
-    valid: Callable[[float], bool]
+    valid: Callable[[Any], bool]
     needs: str
-    question: Callable[[float], str]
+    question: Callable[[Any], str]
     needs_abnormal: bool = False
     needs_normal: bool = True
+    images_only: str = ""
+    centre: Callable[[np.ndarray], float] | None = None
 
 
-def _sigma(normal: np.ndarray, _abnormal: np.ndarray, k: float) -> float:
-    return float(normal.mean() + k * normal.std())
+@dataclass(frozen=True)
+class Fitted:
+    """A chosen threshold.
+
+    Args:
+        threshold: Raw score above which an image is flagged; of a two-sided rule, the distance from ``centre``.
+        scale: Positive, see :func:`medanomaly.decision.score.to_unit`.
+        centre: Of a two-sided rule, the raw score that distances are taken from; else None.
+    """
+
+    threshold: float
+    scale: float
+    centre: float | None = None
 
 
-def _quantile(normal: np.ndarray, _abnormal: np.ndarray, q: float) -> float:
-    return float(np.quantile(normal, q))
+COSTS = ("miss", "alarm", "prevalence")
 
 
-def _manual(_normal: np.ndarray, _abnormal: np.ndarray, value: float) -> float:
-    return float(value)
+def _costs(value: Any) -> bool:
+    if not isinstance(value, Mapping) or set(value) != set(COSTS):
+        return False
+    return all(0 < value[name] < math.inf for name in COSTS) and value["prevalence"] < 1
 
 
-def _f1(normal: np.ndarray, abnormal: np.ndarray, _value: float) -> float:
-    scores = np.concatenate([normal, abnormal])
-    truth = np.concatenate([np.zeros(len(normal)), np.ones(len(abnormal))])
-    order = np.argsort(-scores, kind="stable")
-    scores, truth = scores[order], truth[order]
-    hits = np.cumsum(truth)
-    f1 = 2 * hits / (np.arange(1, len(scores) + 1) + truth.sum())
-    last_of_ties = np.append(scores[:-1] != scores[1:], True)
-    f1[~last_of_ties] = -1
-    return _just_below(scores[int(np.argmax(f1))], scores)
+def _share(value: float) -> bool:
+    return 0 < value <= 1
 
 
-def _sensitivity(normal: np.ndarray, abnormal: np.ndarray, share: float) -> float:
-    # Less a trifle: 0.07 × 100 is a little more than 7, and would ask for 8.
-    wanted = int(np.ceil(share * len(abnormal) - 1e-9))
-    return _just_below(np.sort(abnormal)[-wanted], np.concatenate([normal, abnormal]))
-
-
-def _just_below(lowest: float, scores: np.ndarray) -> float:
-    """The threshold above which ``lowest`` is the lowest of the scores."""
-    below = scores[scores < lowest]
-    if not len(below):  # everything is flagged; in 32 bit, as the graph compares
-        return float(np.nextafter(np.float32(lowest), np.float32(-np.inf)))
-    # Halfway to the next lower score: the threshold itself is never a score, so rounding cannot flip a decision.
-    return float((lowest + below.max()) / 2)
+def _never(_value: Any) -> bool:
+    return False
 
 
 RULES: dict[str, Rule] = {
     "sigma": Rule(
-        _sigma,
+        choosers.sigma,
         2.0,
-        np.isfinite,
+        math.isfinite,
         "k standard deviations, any finite number",
         lambda k: f"Which images score more than {k:g} standard deviations above the mean of healthy ones?",
     ),
+    "sigma_two_sided": Rule(
+        choosers.sigma_two_sided,
+        2.0,
+        lambda k: 0 < k < math.inf,
+        "k standard deviations, a number above 0",
+        lambda k: f"Which images score more than {k:g} standard deviations above or below the mean of healthy ones?",
+        images_only="a heat map has no lower side",
+        centre=lambda normal: float(normal.mean()),
+    ),
     "quantile": Rule(
-        _quantile,
+        choosers.quantile,
         0.95,
         lambda q: 0 <= q <= 1,
         "a share of healthy images, from 0 to 1",
         lambda q: f"Which images score so high that only {100 * (1 - q):.3g} in 100 healthy images do?",
     ),
-    "f1": Rule(
-        _f1,
-        0.0,
-        lambda _: True,
-        "no value",
-        lambda _: "At which threshold is F1 on the labelled validation images largest?",
-        needs_abnormal=True,
+    "conformal": Rule(
+        choosers.conformal,
+        0.05,
+        lambda alpha: 0 < alpha < 1,
+        "alpha, the share of new healthy images that may be flagged, above 0 and below 1",
+        lambda alpha: (
+            f"Which images score so high that, whatever the distribution of scores, a new healthy image "
+            f"does so with a probability of at most {alpha:g}?"
+        ),
+        images_only="pixels of one image are not exchangeable, so it could not keep its promise",
+    ),
+    "specificity": Rule(
+        choosers.specificity,
+        0.95,
+        _share,
+        "a share of healthy images, above 0 and up to 1",
+        lambda share: f"Which images score higher than {100 * share:.3g} in 100 healthy validation images?",
     ),
     "sensitivity": Rule(
-        _sensitivity,
+        choosers.sensitivity,
         0.95,
-        lambda share: 0 < share <= 1,
+        _share,
         "a share of abnormal images, above 0 and up to 1",
         lambda share: f"Which images score so high that {100 * share:.3g} in 100 abnormal ones are among them?",
         needs_abnormal=True,
         needs_normal=False,
     ),
-    "manual": Rule(
-        _manual,
+    "f1": Rule(
+        choosers.f1,
         None,
-        np.isfinite,
+        _never,
+        "",
+        lambda _: "At which threshold is F1 on the labelled validation images largest?",
+        needs_abnormal=True,
+    ),
+    "youden": Rule(
+        choosers.youden,
+        None,
+        _never,
+        "",
+        lambda _: "At which threshold is sensitivity plus specificity on the labelled validation images largest?",
+        needs_abnormal=True,
+    ),
+    "cost": Rule(
+        choosers.cost,
+        None,
+        _costs,
+        "miss and alarm (costs above 0) and prevalence (above 0 and below 1), as in "
+        "cost:miss=10,alarm=1,prevalence=0.02",
+        lambda v: (
+            f"Which images are cheaper to flag, where a miss costs {v['miss']:g}, a false alarm "
+            f"{v['alarm']:g}, and {100 * v['prevalence']:.3g} in 100 images are abnormal?"
+        ),
+        needs_abnormal=True,
+    ),
+    "manual": Rule(
+        choosers.manual,
+        None,
+        math.isfinite,
         "the raw score itself, any finite number",
         lambda v: f"Which images have a raw score above {v:g}?",
         needs_normal=False,
@@ -117,34 +168,86 @@ RULES: dict[str, Rule] = {
 }
 
 
-def check_rule(rule: str, value: float | None) -> float:
-    """The value to use for a rule, checked.
+def parse_rule(text: str, of: str = "images") -> tuple[str, Value | None]:
+    """A rule and its value from ``rule``, ``rule:0.95`` or ``rule:name=1,name=2``, checked by :func:`check_rule`.
 
     Raises:
-        RuleError: for an unknown rule, or a value that is missing or out of range.
+        RuleError: for an unknown rule, or a value that is malformed, missing, out of range or not wanted.
     """
-    if rule not in RULES:
-        raise RuleError(f"There is no rule '{rule}'. Rules: {', '.join(RULES)}.")
-    value = RULES[rule].default if value is None else value
-    if value is None or not RULES[rule].valid(value):
-        raise RuleError(f"Rule '{rule}' needs {RULES[rule].needs}, not {value}.")
-    return float(value)
+    rule, colon, given = text.partition(":")
+    value: Value | None = None
+    try:
+        if "=" in given:
+            value = {name.strip(): float(number) for name, number in (item.split("=") for item in given.split(","))}
+        elif colon:
+            value = float(given)
+    except ValueError:
+        raise RuleError(f"'{given}' in '{text}' is no value. Write rule:0.95, or rule:name=1,name=2.") from None
+    if value is not None and rule in RULES and not RULES[rule].needs:
+        raise RuleError(f"Rule '{rule}' takes no value; '{text}' gives it one.")
+    return rule, check_rule(rule, value, of)
 
 
-def choose_threshold(rule: str, value: float | None, normal: np.ndarray, abnormal: np.ndarray) -> float:
-    """Choose a raw threshold; an image is flagged when its raw score is above it.
+def check_rule(rule: str, value: Value | None, of: str = "images") -> Value | None:
+    """The value to use for a rule, checked.
 
     Args:
         rule: A key of ``RULES``.
         value: The rule's parameter; None for its default.
-        normal: Raw scores of normal validation images, shape (n,).
-        abnormal: Raw scores of abnormal validation images, shape (m,); may be empty.
+        of: What the threshold is for, ``images`` or ``pixels``.
+
+    Returns:
+        The value; None for a rule that takes none, whatever was given.
+
+    Raises:
+        RuleError: for an unknown rule, one that cannot decide on pixels, or a value that is missing or out of range.
+    """
+    if rule not in RULES:
+        raise RuleError(f"There is no rule '{rule}'. Rules: {', '.join(RULES)}.")
+    known = RULES[rule]
+    if of == "pixels" and known.images_only:
+        others = ", ".join(working(1, 1, of))
+        raise RuleError(f"Rule '{rule}' is for images, not pixels: {known.images_only}. Pixel rules: {others}.")
+    if not known.needs:
+        return None
+    value = known.default if value is None else value
+    try:
+        valid = value is not None and known.valid(value)
+    except TypeError:  # several numbers for a rule that takes one
+        valid = False
+    if value is None or not valid:
+        raise RuleError(f"Rule '{rule}' needs {known.needs}, not {value}.")
+    return {name: float(value[name]) for name in COSTS} if isinstance(value, Mapping) else float(value)
+
+
+def working(normal: int, abnormal: int, of: str = "images") -> list[str]:
+    """Rules that so many normal and abnormal validation images (or pixels) allow."""
+    return [
+        name
+        for name, rule in RULES.items()
+        if (normal or not rule.needs_normal)
+        and (abnormal or not rule.needs_abnormal)
+        and not (of == "pixels" and rule.images_only)
+    ]
+
+
+def choose_threshold(
+    rule: str, value: Value | None, normal: np.ndarray, abnormal: np.ndarray, of: str = "images"
+) -> float:
+    """Choose a threshold; an image is flagged when its score is above it.
+
+    Args:
+        rule: A key of ``RULES``.
+        value: The rule's parameter; None for its default.
+        normal: Scores of normal validation images, shape (n,): raw ones, or a two-sided rule's distances.
+        abnormal: Scores of abnormal validation images, shape (m,); may be empty.
+        of: What the threshold is for, ``images`` or ``pixels``.
 
     Raises:
         RuleError: if the rule needs images that are not there (lists the rules that would work), or a score is NaN or
             infinite.
     """
-    value = check_rule(rule, value)
+    value = check_rule(rule, value, of)
     normal, abnormal = np.asarray(normal, dtype=np.float64), np.asarray(abnormal, dtype=np.float64)
     lacks = [
         kind
@@ -155,14 +258,9 @@ def choose_threshold(rule: str, value: float | None, normal: np.ndarray, abnorma
         if needed and not have
     ]
     if lacks:
-        works = [
-            name
-            for name, r in RULES.items()
-            if (normal.size or not r.needs_normal) and (abnormal.size or not r.needs_abnormal)
-        ]
         raise RuleError(
-            f"Rule '{rule}' needs {' and '.join(lacks)} validation images, and there are none. "
-            f"Rules that would work: {', '.join(works)}."
+            f"Rule '{rule}' needs {' and '.join(lacks)} validation {of}, and there are none. "
+            f"Rules that would work: {', '.join(working(normal.size, abnormal.size, of))}."
         )
     bad = ~np.isfinite(np.concatenate([normal, abnormal]))
     if bad.any():
@@ -180,6 +278,22 @@ def choose_scale(threshold: float, normal: np.ndarray) -> float:
     return next(d for d in (distance, abs(threshold), 1.0) if np.isfinite(d) and d > 1e-12)
 
 
-def question(rule: str, value: float | None) -> str:
+def fit(rule: str, value: Value | None, scores: np.ndarray, abnormal: np.ndarray, of: str = "images") -> Fitted:
+    """Choose threshold, scale and, for a two-sided rule, centre from raw scores (n,) and their truth (n,) of bool.
+
+    Raises:
+        RuleError: see :func:`choose_threshold`.
+    """
+    scores, abnormal = np.asarray(scores, dtype=np.float64), np.asarray(abnormal, dtype=bool)
+    find = RULES[rule].centre if rule in RULES else None
+    centre = None
+    if find is not None and not abnormal.all():
+        centre = find(scores[~abnormal])
+        scores = np.abs(scores - centre)
+    threshold = choose_threshold(rule, value, scores[~abnormal], scores[abnormal], of)
+    return Fitted(threshold, choose_scale(threshold, scores[~abnormal]), centre)
+
+
+def question(rule: str, value: Value | None) -> str:
     """The question a rule answers, in words."""
     return RULES[rule].question(check_rule(rule, value))

@@ -1,8 +1,16 @@
-"""The map from a raw score to (0, 1), written once for torch tensors and numpy arrays."""
+"""From a raw score to the one that decides, and to (0, 1), written once for torch tensors and numpy arrays."""
 
 from __future__ import annotations
 
 from typing import Any
+
+
+def deciding(raw: Any, centre: Any) -> Any:
+    """The score that is compared with the threshold, of raw scores of any shape.
+
+    The raw score itself, or for a two-sided rule its distance from ``centre``; None for a rule with one side.
+    """
+    return raw if centre is None else abs(raw - centre)
 
 
 def to_unit(raw: Any, threshold: Any, scale: Any) -> Any:
@@ -12,8 +20,8 @@ def to_unit(raw: Any, threshold: Any, scale: Any) -> Any:
     and unlike a logistic curve it flattens slowly, so that far scores keep their order in 32-bit floats.
 
     Args:
-        raw: Raw scores, any shape (float, numpy array or torch tensor).
-        threshold: Raw score of the operating point.
+        raw: Deciding scores, any shape (float, numpy array or torch tensor).
+        threshold: Deciding score of the operating point.
         scale: Positive; the distance from the threshold at which the result is 0.25 or 0.75.
     """
     z = (raw - threshold) / scale

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medanomaly.decision.decider import Decider
 from medanomaly.imaging import Reading
 
-#: Version of the card's layout that this runtime writes and reads.
-SCHEMA = 1
+#: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
+#: centre, and an earlier runtime would ignore it.
+SCHEMA = 2
 FORMAT = "medanomaly-bundle"
 CARD, GRAPH, WEIGHTS = "card.json", "model.xml", "model.bin"
+#: Scores of the validation images, without their paths; the card names it and its SHA-256 where there is one.
+SCORES = "validation.csv"
 
 
 class BundleError(ValueError):
@@ -69,8 +73,7 @@ class Bundle:
             if set(card["files"]) != {GRAPH, WEIGHTS}:
                 raise BundleError(f"{path / CARD}: lists other files than {GRAPH} and {WEIGHTS}.")
             reading = Reading.from_dict(card["reading"])
-            for key in ("threshold", "scale"):
-                float(card["operating_point"][key])
+            Decider.of(card["operating_point"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, BundleError):
                 raise

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 
+from medanomaly.decision.decider import Decider
 from medanomaly.decision.score import to_unit
 from medanomaly.edge.bundle import GRAPH, Bundle, BundleError
 from medanomaly.imaging import ImageError
@@ -40,11 +41,14 @@ class Result:
         input: Path, or the name given to an array.
         raw_score: The model's own score, any range; higher is more abnormal.
         score: In (0, 1), 0.5 at the operating point.
-        abnormal: The decision: whether ``raw_score`` is above the threshold.
+        abnormal: The decision: whether ``raw_score`` is above the threshold, or for a two-sided rule its distance from
+            the centre.
         image: (H, W, 3) float32 in [0, 1], as the model saw it.
         heat: (H, W) float32 in (0, 1), 0.5 at the pixel threshold; None if the model gives no map.
         mask: (H, W) of bool, pixels above the pixel threshold; None likewise.
         parts: What the raw score is made of, by name; empty for a model with a single score.
+        p_value: Of the rule ``conformal``, in (0, 1]: how unusual the score is among normal validation images, see
+            :func:`medanomaly.decision.conformal.p_value`; None for other rules.
     """
 
     input: str
@@ -55,6 +59,7 @@ class Result:
     heat: np.ndarray | None
     mask: np.ndarray | None
     parts: dict[str, float] = field(default_factory=dict)
+    p_value: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ class Detector:
         self._parts: list[str] = self.bundle.card.get("parts", []) if "parts" in names else []
         self._request = compiled.create_infer_request()
         point = self.bundle.card["operating_point"]
-        self.threshold, self.scale = np.float32(point["threshold"]), np.float32(point["scale"])
+        self.decider = Decider.of(point)
         pixel = point.get("pixel")
         self._pixel = (np.float32(pixel["threshold"]), np.float32(pixel["scale"])) if pixel else None
 
@@ -124,15 +129,17 @@ class Detector:
         if self._has_map and self._pixel:
             raw_map = self.last_raw_map()
             heat, mask = to_unit(raw_map, *self._pixel), raw_map > self._pixel[0]
+        p_value = self.decider.p_value(raw)
         return Result(
             name,
             float(raw),
-            float(to_unit(raw, self.threshold, self.scale)),
-            bool(raw > self.threshold),
+            float(self.decider.score(raw)),
+            bool(self.decider.abnormal(raw)),
             image,
             heat,
             mask,
             self._last_parts(),
+            None if p_value is None else float(p_value),
         )
 
     def last_raw_map(self) -> np.ndarray:

@@ -122,6 +122,8 @@ def _record(outcome: Result | Failure, number: int, out: Path, overlays: str, su
         "score": outcome.score,
         "decision": "abnormal" if outcome.abnormal else "normal",
     }
+    if outcome.p_value is not None:
+        record["p_value"] = outcome.p_value
     if outcome.parts:
         record["parts"] = outcome.parts
     if outcome.heat is not None and (overlays == "all" or (overlays == "flagged" and outcome.abnormal)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from medanomaly.evidence.metrics import wilson
@@ -20,10 +21,18 @@ def caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
     Returns:
         Records with ``severity`` (``warning`` or ``note``), ``title`` and ``text``.
     """
-    found = [
-        check(evidence) for check in (_one_class, _ranking, _useless, _drift, _few, _threshold_few, _groups, _masks)
-    ]
-    given = [caveat for caveat in found if caveat is not None]
+    return _found(evidence, (_one_class, _ranking, _changed, _useless, _drift, _few, _threshold_few, _groups, _masks))
+
+
+def of_operating_point(evidence: dict[str, Any]) -> list[dict[str, str]]:
+    """Those of :func:`caveats` that another operating point would change."""
+    return _found(evidence, (_changed, _useless, _drift, _threshold_few))
+
+
+def _found(
+    evidence: dict[str, Any], checks: Iterable[Callable[[dict[str, Any]], dict[str, str] | None]]
+) -> list[dict[str, str]]:
+    given = [caveat for check in checks if (caveat := check(evidence)) is not None]
     return sorted(given, key=lambda caveat: caveat["severity"] != "warning")
 
 
@@ -58,7 +67,7 @@ def _ranking(evidence: dict[str, Any]) -> dict[str, str] | None:
             "Set model.init_args.two_sided: true, which scores the distance from the typical normal score in either "
             "direction, and compare both on validation images"
             if "two_sided" in evidence["run"]["options"]
-            else "Use a score that counts deviations in both directions"
+            else "Use a score that counts deviations in both directions, such as that of the rule sigma_two_sided"
         )
         return _warning(
             "The score is inverted",
@@ -74,8 +83,32 @@ def _ranking(evidence: dict[str, Any]) -> dict[str, str] | None:
     return None
 
 
+def _changed(evidence: dict[str, Any]) -> dict[str, str] | None:
+    history = (evidence["operating_point"] or {}).get("history")
+    if not history:
+        return None
+    first, point = history[0], evidence["operating_point"]
+    times = "once" if len(history) == 1 else f"{len(history)} times"
+    return _warning(
+        "The operating point was changed after the test",
+        f"The images were tested with the rule {_named(first)} (threshold {first['threshold']:.4g}); it has been "
+        f"changed {times} since, last on {history[-1]['until'][:10]} to {_named(point)} ({point['threshold']:.4g}). A "
+        "decision that is chosen when the test's results can be seen is exploratory: its sensitivity and specificity "
+        "flatter. Confirm them on images that had no part in the choice.",
+    )
+
+
+def _named(point: dict[str, Any]) -> str:
+    value = point["value"]
+    if isinstance(value, dict):
+        return f"{point['rule']} ({', '.join(f'{name} {number:g}' for name, number in value.items())})"
+    return point["rule"] if value is None else f"{point['rule']} {value:g}"
+
+
 def _useless(evidence: dict[str, Any]) -> dict[str, str] | None:
     table = evidence["image"]["confusion"]
+    if table is None:  # of a bundle whose rule was changed where the test images are not
+        return None
     flagged, passed = (
         table["true_positive"] + table["false_positive"],
         table["true_negative"] + table["false_negative"],
@@ -91,10 +124,12 @@ def _useless(evidence: dict[str, Any]) -> dict[str, str] | None:
 
 def _drift(evidence: dict[str, Any]) -> dict[str, str] | None:
     point, table = evidence["operating_point"], evidence["image"]["confusion"]
-    normal = table["false_positive"] + table["true_negative"]
-    if not point or point["rule"] != "quantile" or not normal:
+    if not point or table is None or point["rule"] not in ("quantile", "specificity", "conformal"):
         return None
-    expected = 1 - point["value"]
+    normal = table["false_positive"] + table["true_negative"]
+    if not normal:
+        return None
+    expected = point["value"] if point["rule"] == "conformal" else 1 - point["value"]
     share = table["false_positive"] / normal
     # Both samples are finite: the threshold is itself an estimate from the validation normals.
     error = math.sqrt(expected * (1 - expected) * (1 / normal + 1 / max(point["fitted_on"]["normal"], 1)))
@@ -103,8 +138,8 @@ def _drift(evidence: dict[str, Any]) -> dict[str, str] | None:
     low, high = wilson(table["false_positive"], normal)
     return _warning(
         "The threshold does not hold on the test images",
-        f"The rule lets {100 * expected:.3g} % of healthy validation images be flagged; of {normal} healthy test "
-        f"images {table['false_positive']} are ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to "
+        f"The rule lets {100 * expected:.3g} % of healthy images be flagged, judged by validation; of {normal} healthy "
+        f"test images {table['false_positive']} are ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f} %), a larger difference than chance explains in samples of these sizes. Validation and test "
         "normals differ. Set the threshold on normal images from the place of use.",
     )
@@ -119,11 +154,18 @@ def _few(evidence: dict[str, Any]) -> dict[str, str] | None:
 
 def _threshold_few(evidence: dict[str, Any]) -> dict[str, str] | None:
     point = evidence["operating_point"]
-    if not point or point["rule"] == "manual" or point["fitted_on"]["normal"] >= 100:
+    if not point or point["rule"] == "manual":
+        return None
+    if point["rule"] == "sensitivity":
+        kinds: tuple[str, ...] = ("abnormal",)
+    else:
+        kinds = ("normal", "abnormal") if point["rule"] in ("f1", "youden", "cost") else ("normal",)
+    few = [f"{point['fitted_on'][kind]} {kind}" for kind in kinds if point["fitted_on"][kind] < 100]
+    if not few:
         return None
     return _note(
         "The threshold rests on few images",
-        f"It was chosen on {point['fitted_on']['normal']} normal validation images; another sample of the same size "
+        f"It was chosen on {' and '.join(few)} validation images; another sample of the same size "
         "would move it noticeably.",
     )
 

@@ -96,13 +96,14 @@ def _axis_range(values: np.ndarray, threshold: float | None) -> tuple[float, flo
     return float(shown.min()), float(shown.max()), False
 
 
-def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float | None) -> str:
+def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float | None, name: str = "raw score") -> str:
     """Histogram of raw scores, each class as a share of itself, on shared bins.
 
     Args:
         scores: (n,) float, raw scores in any unit. Scores that are not finite are left out, and the axis says so.
         abnormal: (n,) bool, the truth.
         threshold: the operating point in the unit of the scores; None where there is none.
+        name: what the scores are, for the x axis.
 
     Returns:
         An SVG element as text. The x axis is logarithmic where the positive scores span more than two decades; scores
@@ -131,7 +132,7 @@ def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float |
                 axes.stairs(share, positions, fill=True, facecolor=colour, edgecolor="white", linewidth=0, alpha=0.36,
                             hatch=hatch, label=legend)  # fmt: skip
                 axes.stairs(share, positions, color=colour, linewidth=1.5)
-        label = "raw score"
+        label = name
         if logarithmic:
             axes.set_xscale("log")
             axes.xaxis.set_minor_formatter(NullFormatter())

@@ -11,10 +11,9 @@ import pandas as pd
 
 from medanomaly.evidence.metrics import Confusion, GroupBootstrap, Ranking, f1, wilson
 from medanomaly.evidence.pixels import PixelHistograms
+from medanomaly.evidence.run_tables import PART, ranked
 
 SCHEMA = 1
-#: Columns of ``predictions.csv`` that hold the parts of a raw score begin so.
-PART = "part_"
 DRAWS = 1000
 
 
@@ -53,14 +52,15 @@ def image_metrics(predictions: pd.DataFrame, seed: int = 0) -> dict[str, Any]:
     """Image figures with intervals.
 
     Args:
-        predictions: One row an image with ``raw_score`` (float), ``decision`` and ``abnormal`` (bool), ``group``, and
-            ``part_…`` (float) for each part of the score.
+        predictions: One row an image with ``raw_score`` (float), ``decision`` and ``abnormal`` (bool), ``group``,
+            ``part_…`` (float) for each part of the score, and for a two-sided rule the ``distance`` (float) from its
+            centre, which then is what is ranked.
         seed: Seed of the bootstrap.
 
     Raises:
         ValueError: if a score is NaN or infinite; names the images.
     """
-    scores = predictions["raw_score"].to_numpy(dtype=np.float64)
+    scores = ranked(predictions)
     abnormal = predictions["abnormal"].to_numpy(dtype=bool)
     decision = predictions["decision"].to_numpy(dtype=bool)
     bad = predictions.loc[~np.isfinite(scores), "path"]

@@ -170,12 +170,13 @@ def render(evidence: Mapping[str, Any], scores: np.ndarray, abnormal: np.ndarray
 
     Args:
         evidence: the figures of a run, schema 1. Any value may be None (undefined), and "pixel" as a whole.
-        scores: (n,) float, raw scores of the test images.
+        scores: (n,) float, raw scores of the test images; for a two-sided rule their distances from its centre.
         abnormal: (n,) bool, their truth.
         cases: picture rows, shown by kind and otherwise in the given order. Pictures are scaled down to at most 320
             pixels a side, and further where there are many, so that together they stay below 8.5 MB.
     """
-    threshold, auroc = (evidence["operating_point"] or {}).get("threshold"), evidence["image"]["auroc"]
+    point, auroc = evidence["operating_point"] or {}, evidence["image"]["auroc"]
+    threshold, name = point.get("threshold"), "raw score" if point.get("centre") is None else "distance of raw score"
     low, high = auroc.get("low"), auroc.get("high")
     span = "" if low is None or high is None else f" ({number(low)} – {number(high)})"
     curve = charts.roc(scores, abnormal, threshold, f"AUROC {number(auroc.get('value'))}{span}")
@@ -191,7 +192,7 @@ def render(evidence: Mapping[str, Any], scores: np.ndarray, abnormal: np.ndarray
         evidence=evidence,
         summary=summary(evidence),
         caveats=sorted(evidence["caveats"], key=lambda caveat: caveat["severity"] != "warning"),
-        histogram=Markup(charts.score_histogram(scores, abnormal, threshold)),
+        histogram=Markup(charts.score_histogram(scores, abnormal, threshold, name)),
         curve=None if curve is None else Markup(curve),
         galleries=_galleries(cases),
     )

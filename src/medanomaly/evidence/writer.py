@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import logging
 import platform
@@ -19,10 +18,12 @@ from anomalib.visualization import Visualizer
 from lightning import LightningModule, Trainer
 
 from medanomaly.data.table import counts, digest
+from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
-from medanomaly.evidence.collect import PART, SCHEMA, image_metrics, pixel_metrics
+from medanomaly.evidence.collect import SCHEMA, image_metrics, pixel_metrics
+from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.pixels import PixelCurves
-from medanomaly.evidence.report import Case, render
+from medanomaly.evidence.report import render
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ _PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy"
 
 
 class EvidenceWriter(Visualizer):
-    """Write evidence, predictions, report, split, run record and the tested weights into the run's folder.
+    """Write evidence, predictions, validation scores, report, split, run record and weights into the run's folder.
 
     Part of every medanomaly model plugin; for another anomalib model, name it under ``trainer.callbacks`` and give the
     model an :class:`~medanomaly.decision.OperatingPoint`, so that raw scores are known.
@@ -50,7 +51,7 @@ class EvidenceWriter(Visualizer):
         self._rows: list[dict[str, Any]] = []
         self._pixels = PixelCurves()
         self._pixel_rows: list[int] = []
-        self._gallery: dict[str, list[tuple[float, int, Case]]] = {"false alarm": [], "miss": [], "hit": []}
+        self._gallery = Gallery(self.cases)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget what an earlier test left."""
@@ -68,61 +69,20 @@ class EvidenceWriter(Visualizer):
     ) -> None:
         """Collect a batch: rows, pixel histograms and the few pictures that may reach the report."""
         del trainer, batch, batch_idx, dataloader_idx
-        parts = getattr(outputs, "parts", None)
         model: Any = pl_module.model
-        names = () if parts is None else model.part_names
-        columns = np.empty((len(outputs.image_path), 0)) if parts is None else parts.cpu().numpy()
-        raw = getattr(outputs, "raw_score", outputs.pred_score).flatten().cpu().numpy()
-        score, decision = outputs.pred_score.flatten().cpu().numpy(), outputs.pred_label.flatten().cpu().numpy()
-        truth = outputs.gt_label.flatten().cpu().numpy()
-        first = len(self._rows)
-        for i, path in enumerate(outputs.image_path):
-            self._rows.append(
-                {
-                    "path": path,
-                    "abnormal": bool(truth[i]),
-                    "raw_score": raw[i],
-                    "score": score[i],
-                    "decision": bool(decision[i]),
-                    **{PART + name: value for name, value in zip(names, columns[i], strict=True)},
-                }
-            )
-            self._offer(outputs, i, self._rows[-1], first + i)
+        names = model.part_names if getattr(outputs, "parts", None) is not None else ()
+        rows = tables.rows_of(outputs, names, getattr(pl_module, "post_processor", None))
+        first, truth = len(self._rows), np.array([row["abnormal"] for row in rows], dtype=bool)
+        self._rows += rows
+        for i, row in enumerate(rows):
+            self._gallery.offer(outputs, i, row, first + i)
         if outputs.anomaly_map is not None and outputs.gt_mask is not None:
             marked = outputs.gt_mask.flatten(1).any(dim=1).cpu().numpy()
-            known = np.flatnonzero(~truth.astype(bool) | marked)
+            known = np.flatnonzero(~truth | marked)
             if len(known):
                 index = torch.as_tensor(known)
                 self._pixels.update(outputs.anomaly_map.cpu()[index], outputs.gt_mask.cpu()[index])
                 self._pixel_rows += (first + known).tolist()
-
-    def _offer(self, batch: Any, i: int, row: dict[str, Any], number: int) -> None:
-        if row["abnormal"] == row["decision"]:
-            kind, rank = "hit", float(row["raw_score"])
-            if not row["abnormal"]:
-                return
-        elif row["decision"]:
-            kind, rank = "false alarm", float(row["raw_score"])
-        else:
-            kind, rank = "miss", -float(row["raw_score"])
-        heap = self._gallery[kind]
-        if len(heap) >= self.cases and heap[0][0] >= rank:
-            return
-        case = Case(
-            kind=kind,
-            path=row["path"],
-            label="",
-            raw_score=float(row["raw_score"]),
-            score=float(row["score"]),
-            decision=row["decision"],
-            image=batch.image[i].permute(1, 2, 0).cpu().float().numpy().copy(),
-            heat=None if batch.anomaly_map is None else batch.anomaly_map[i].cpu().float().numpy().copy(),
-            mask=None if batch.gt_mask is None else batch.gt_mask[i].cpu().numpy().astype(bool).copy(),
-        )
-        # The number breaks ties, so that cases themselves are never compared and repeats give the same pictures.
-        heapq.heappush(heap, (rank, -number, case))
-        if len(heap) > self.cases:
-            heapq.heappop(heap)
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Compute, print and write."""
@@ -131,21 +91,24 @@ class EvidenceWriter(Visualizer):
         out = Path(trainer.default_root_dir)
         out.mkdir(parents=True, exist_ok=True)
         table = getattr(trainer.datamodule, "table", None)
-        predictions = self._predictions(table)
-        evidence = self._evidence(trainer, pl_module, predictions, table)
+        post: Any = getattr(pl_module, "post_processor", None)
+        point = post.record() if hasattr(post, "record") else None
+        predictions = pd.DataFrame(self._rows)
+        if point:
+            predictions = predictions.assign(**tables.extra(predictions["raw_score"].to_numpy(np.float32), point))
+        predictions = tables.joined(predictions, table)
+        evidence = self._evidence(trainer, pl_module, predictions, table, point)
         if evidence["pixel"]:
             for name in ("auroc", "aupro"):
                 value = evidence["pixel"][name]["value"]
                 self.log(f"pixel_{name.upper()}", float("nan") if value is None else value)
         labels = dict(zip(predictions["path"], predictions["label"], strict=True))
-        gallery = [
-            Case(**{**vars(case), "label": labels[case.path]})
-            for heap in self._gallery.values()
-            for _, _, case in sorted(heap, key=lambda entry: (-entry[0], -entry[1]))
-        ]
-        predictions.to_csv(out / "predictions.csv", index=False, float_format="%.9g")
-        _write_json(out / "evidence.json", evidence)
-        page = render(evidence, predictions["raw_score"].to_numpy(), predictions["abnormal"].to_numpy(), gallery)
+        tables.write(predictions, out / tables.PREDICTIONS)
+        if point and post.validation:
+            tables.write(tables.validation_table(post.validation, table), out / tables.VALIDATION)
+        write_json(out / "evidence.json", evidence)
+        gallery = self._gallery.shown(labels)
+        page = render(evidence, tables.ranked(predictions), predictions["abnormal"].to_numpy(), gallery)
         (out / "report.html").write_text(page, encoding="utf-8")
         for name, rows in dict(getattr(pl_module, "findings", {})).items():
             pd.DataFrame(rows).to_csv(out / f"{name}.csv", index=False, float_format="%.9g")
@@ -155,22 +118,15 @@ class EvidenceWriter(Visualizer):
                 logger.warning("%s. %s", caveat["title"], caveat["text"])
         print(f"Report: {out / 'report.html'}")
 
-    def _predictions(self, table: pd.DataFrame | None) -> pd.DataFrame:
-        predictions = pd.DataFrame(self._rows)
-        known = table.drop_duplicates("image_path").set_index("image_path") if table is not None else pd.DataFrame()
-        for column, fallback in (
-            ("label", predictions["abnormal"].map({True: "abnormal", False: "normal"})),
-            ("group", predictions["path"]),
-        ):
-            predictions[column] = predictions["path"].map(known[column]) if column in known else fallback
-        first = ["path", "label", "group", "abnormal", "raw_score", "score", "decision"]
-        return predictions[first + [name for name in predictions.columns if name.startswith(PART)]]
-
     def _evidence(
-        self, trainer: Any, pl_module: Any, predictions: pd.DataFrame, table: pd.DataFrame | None
+        self,
+        trainer: Any,
+        pl_module: Any,
+        predictions: pd.DataFrame,
+        table: pd.DataFrame | None,
+        point: dict[str, Any] | None,
     ) -> dict[str, Any]:
         module = trainer.datamodule
-        post: Any = getattr(pl_module, "post_processor", None)
         pixel = None
         if len(self._pixels):
             groups = predictions["group"].to_numpy()[self._pixel_rows]
@@ -200,7 +156,7 @@ class EvidenceWriter(Visualizer):
                 "split_sha256": digest(table) if table is not None else None,
                 "reading": module.reading.to_dict() if hasattr(module, "reading") else None,
             },
-            "operating_point": post.record() if hasattr(post, "record") else None,
+            "operating_point": point,
             "image": image_metrics(predictions),
             "pixel": pixel,
             "skipped": list(getattr(module, "skipped", [])),
@@ -224,7 +180,7 @@ class EvidenceWriter(Visualizer):
             listed = table.assign(path=[_below(root, path) for path in table["image_path"]])
             listed[["path", "label", "group", "split"]].to_csv(out / "split.csv", index=False)
         run = evidence["run"]
-        _write_json(
+        write_json(
             out / "run.json",
             {
                 "schema": SCHEMA,
@@ -257,5 +213,6 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else type(value).__name__
 
 
-def _write_json(path: Path, record: dict[str, Any]) -> None:
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a record of plain values; NaN and infinity are refused."""
     path.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

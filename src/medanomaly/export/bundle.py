@@ -17,8 +17,9 @@ import torch
 
 from medanomaly import __version__
 from medanomaly.edge import Detector
-from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, WEIGHTS, Bundle, sha256
+from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, SCORES, WEIGHTS, Bundle, sha256
 from medanomaly.edge.infer import find_inputs
+from medanomaly.evidence import run_tables as tables
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.run import ExportError, Run
 from medanomaly.models.module import part_names
@@ -57,6 +58,7 @@ def export_run(
         # FP16 compression is save_model's default; weights stay f32 for parity.
         ov.save_model(to_openvino(run.model.model, run.reading.size), part / GRAPH, compress_to_fp16=False)
         card = _card(run, part)
+        card["validation"] = _scores(run, part)
         _write(part, card)
         detector = Detector(Bundle.open(part))
         card["parity"] = parity(run.model.model, detector, _images(run, images, limit))
@@ -137,6 +139,15 @@ def _card(run: Run, part: Path) -> dict[str, Any]:
         "intended_use": INTENDED_USE,
         "files": {name: sha256(part / name) for name in (GRAPH, WEIGHTS)},
     }
+
+
+def _scores(run: Run, part: Path) -> dict[str, Any] | None:
+    """Leave the validation scores in the bundle, so that its rule can be changed; no paths, which may name patients."""
+    source = run.folder / tables.VALIDATION
+    if not source.is_file():
+        return None
+    tables.write(tables.read(source).drop(columns=["path", "group"]), part / SCORES)
+    return {"file": SCORES, "sha256": sha256(part / SCORES)}
 
 
 def _write(part: Path, card: dict[str, Any]) -> None:

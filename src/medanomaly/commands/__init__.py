@@ -1,0 +1,1 @@
+"""Commands of ``medanomaly`` that have a module of their own."""

@@ -1,0 +1,69 @@
+"""``medanomaly decide``: another operating point for a tested run or a bundle, without training it again."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from pathlib import Path
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "decide",
+        help="give a tested run or a bundle another operating point, without training",
+        description="Choose the threshold anew from the validation scores, and rewrite every decision. Old and new are "
+        "printed, and appended to decisions.jsonl.",
+        epilog="A rule that is chosen after looking at test results is exploratory, and the evidence will say so. "
+        "Rules and what they are for: docs/decisions.md. Exit status: 0 done; 2 the rule or the scores do not serve.",
+    )
+    parser.add_argument("target", type=Path, metavar="RUN|BUNDLE", help="folder of a tested run or of a bundle")
+    parser.add_argument("--rule", help="image rule, such as sensitivity:0.95 or cost:miss=10,alarm=1,prevalence=0.02")
+    parser.add_argument(
+        "--pixel-rule", help="pixel rule, such as quantile:0.99; needs the validation images, in a bundle manual alone"
+    )
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        default=None,
+        help="CSV of raw_score and abnormal (or label) to choose from (default: the scores of the validation images)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    from medanomaly.commands.decide_bundle import decide_bundle
+    from medanomaly.decision.change import Change, DecideError
+    from medanomaly.decision.rules import RuleError, parse_rule
+    from medanomaly.edge.bundle import CARD, BundleError
+
+    try:
+        if not args.rule and not args.pixel_rule:
+            raise DecideError("name a rule with --rule or --pixel-rule.")
+        rule = parse_rule(args.rule) if args.rule else None
+        pixel_rule = parse_rule(args.pixel_rule, "pixels") if args.pixel_rule else None
+        change: Change
+        if (args.target / CARD).is_file():
+            change = decide_bundle(args.target, rule, pixel_rule, args.scores)
+        elif (args.target / "run.json").is_file():
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            from medanomaly.export.decide import decide_run
+
+            change = decide_run(args.target, rule, pixel_rule, args.scores)
+        else:
+            raise DecideError(f"{args.target}: is neither a tested run (run.json) nor a bundle ({CARD}).")
+    except ImportError as error:
+        print(
+            f"medanomaly: a run needs the training install ({error}). pip install 'medanomaly[train]'", file=sys.stderr
+        )
+        return 2
+    except (DecideError, RuleError, BundleError, ValueError) as error:
+        print(f"medanomaly: {error}", file=sys.stderr)
+        return 2
+    if change.nothing:
+        print("This is the operating point already; nothing was changed.")
+        return 0
+    print(change.sentences())
+    return 0

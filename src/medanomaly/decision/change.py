@@ -1,0 +1,123 @@
+"""A change of an operating point, written down."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medanomaly.decision.decider import summary
+
+LOG = "decisions.jsonl"
+_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+class DecideError(ValueError):
+    """An operating point cannot be changed. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What changed.
+
+    Args:
+        old: The operating point before, without its history.
+        new: Likewise after.
+        what: The images whose decisions were compared.
+        total: Their number.
+        changed: Those among them that are decided otherwise now.
+        flagged: Those among them that are flagged now.
+        scores: File of the scores that the new one was fitted on; None where none was needed.
+        notes: What else the reader should know.
+        date: When, ISO 8601, UTC.
+    """
+
+    old: dict[str, Any]
+    new: dict[str, Any]
+    what: str
+    total: int
+    changed: int
+    flagged: int
+    scores: str | None
+    notes: list[str] = field(default_factory=list)
+    date: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the new operating point is the old one."""
+        return self.old == self.new
+
+    def log(self, folder: Path) -> None:
+        """Append to ``decisions.jsonl`` in a run's or bundle's folder."""
+        with (folder / LOG).open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(self), ensure_ascii=False) + "\n")
+
+    def sentences(self) -> str:
+        """Old and new for the console."""
+        lines = [_line("Was", self.old), _line("Is", self.new)]
+        old, new = (point["pixel"] for point in (self.old, self.new))
+        if old != new:
+            lines += [_line("Pixels were", old), _line("Pixels are", new)]
+        lines.append(
+            f"{self.changed} of {self.total} {self.what} are decided otherwise; {self.flagged} are flagged now."
+        )
+        return "\n".join(lines + self.notes)
+
+
+def with_history(new: Mapping[str, Any], old: Mapping[str, Any], date: str) -> dict[str, Any]:
+    """The new record with the old one, and those before it, as its ``history``."""
+    return {**new, "history": [*old.get("history", []), {**summary(old), "until": date}]}
+
+
+def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Raw scores (n,) float32 and their truth (n,) of bool from a CSV.
+
+    Args:
+        path: With a column ``raw_score``, and ``abnormal`` (true or false, 1 or 0) or else ``label``, where ``normal``
+            is normal and every other class abnormal.
+
+    Raises:
+        DecideError: if the file or a column is missing, or a row makes no sense; names the line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as lines:
+            reader = csv.DictReader(lines)
+            names, rows = set(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DecideError(f"{path}: cannot be read ({error}).") from error
+    if "raw_score" not in names or not names & {"abnormal", "label"}:
+        raise DecideError(f"{path}: needs the columns raw_score and abnormal (or label), and has {sorted(names)}.")
+    scores, abnormal = [], []
+    for number, row in enumerate(rows, 2):
+        try:
+            scores.append(float(row["raw_score"]))
+            known = row["label"] != "normal" if "abnormal" not in names else _TRUTH[row["abnormal"].strip().lower()]
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise DecideError(
+                f"{path}, line {number}: raw_score is no number, or abnormal not true or false."
+            ) from None
+        abnormal.append(known)
+    return np.array(scores, dtype=np.float32), np.array(abnormal, dtype=bool)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)  # noqa: PTH105 (atomic, also over an existing file)
+
+
+def _line(what: str, point: Mapping[str, Any] | None) -> str:
+    if point is None:
+        return f"{what}: none"
+    value = point["value"]
+    shown = ",".join(f"{name}={number:g}" for name, number in value.items()) if isinstance(value, dict) else value
+    rule = point["rule"] if value is None else f"{point['rule']}:{shown}"
+    return f"{what}: {rule}, threshold {point['threshold']:.6g}. {point['question']}"

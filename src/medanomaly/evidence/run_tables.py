@@ -1,0 +1,110 @@
+"""The tables of a run: what the model said of each image, joined with what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.decision.decider import Decider
+
+PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
+#: Columns that hold the parts of a raw score begin so.
+PART = "part_"
+_FIRST = ("path", "label", "group", "abnormal", "raw_score", "distance", "score", "decision", "p_value")
+
+
+def joined(rows: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
+    """Rows with ``label`` and ``group`` of their images, columns in the order of the run's files.
+
+    Args:
+        rows: ``path``, ``abnormal`` and scores, one row an image.
+        table: The sample table; None or without an image where only the truth is known.
+    """
+    rows = rows.copy()
+    known = table.drop_duplicates("image_path").set_index("image_path") if table is not None else pd.DataFrame()
+    for column, fallback in (
+        ("label", rows["abnormal"].map({True: "abnormal", False: "normal"})),
+        ("group", rows["path"]),
+    ):
+        rows[column] = rows["path"].map(known[column]).fillna(fallback) if column in known else fallback
+    parts = [name for name in rows.columns if name.startswith(PART)]
+    return rows[[name for name in _FIRST if name in rows] + parts]
+
+
+def validation_table(rows: Mapping[str, Any], table: pd.DataFrame | None) -> pd.DataFrame:
+    """``validation.csv``: the scores that an operating point was fitted on, see ``OperatingPoint.validation``."""
+    scores = {name: rows[name] for name in ("path", "abnormal", "raw_score")}
+    scores["path"] = rows["path"] or [""] * len(rows["raw_score"])
+    return joined(pd.DataFrame({**scores, **{PART + name: part for name, part in rows["parts"].items()}}), table)
+
+
+def decided(predictions: pd.DataFrame, point: Mapping[str, Any]) -> pd.DataFrame:
+    """Predictions with the scores and decisions of an operating point in place of those of another.
+
+    Args:
+        predictions: One row an image, with ``raw_score``.
+        point: The record of the operating point.
+
+    Returns:
+        The same rows with ``score`` and ``decision``; ``distance`` from the centre for a two-sided rule, ``p_value``
+        for ``conformal``.
+    """
+    decider = Decider.of(point)
+    raw = predictions["raw_score"].to_numpy(dtype=np.float32)
+    rows = predictions.drop(columns=["distance", "p_value"], errors="ignore")
+    rows = rows.assign(score=decider.score(raw), decision=decider.abnormal(raw))
+    rows = rows.assign(**extra(raw, point))
+    return rows[[name for name in _FIRST if name in rows] + [name for name in rows if name not in _FIRST]]
+
+
+def extra(raw: np.ndarray, point: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Columns that only some rules have, of raw scores (n,): ``distance`` or ``p_value``."""
+    decider = Decider.of(point)
+    columns = {} if decider.centre is None else {"distance": decider.deciding(raw)}
+    return columns if decider.known is None else {**columns, "p_value": decider.p_value(raw)}
+
+
+def ranked(predictions: pd.DataFrame) -> np.ndarray:
+    """The scores (n,) that decide: raw ones, or a two-sided rule's distances."""
+    return predictions["distance" if "distance" in predictions else "raw_score"].to_numpy(dtype=np.float64)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """A table that was written by :func:`write`."""
+    text = {"path": str, "label": str, "group": str}
+    names = pd.read_csv(path, nrows=0).columns
+    # A class may be called "NA"; a part may be undefined.
+    empty = {name: [""] for name in names if name not in text}
+    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty, float_precision="round_trip")
+
+
+def write(rows: pd.DataFrame, path: Path) -> None:
+    """Write a table; nine digits keep 32-bit scores exactly."""
+    rows.to_csv(path, index=False, float_format="%.9g")
+
+
+def rows_of(batch: Any, names: Sequence[str], post: Any) -> list[dict[str, Any]]:
+    """A tested batch as rows: truth, scores, decision and parts of each image.
+
+    Args:
+        batch: After the operating point: ``image_path``, ``gt_label``, ``raw_score``, ``pred_score``, ``pred_label``.
+        names: Names of the score's parts, which the batch then has as ``parts`` (B, number of names).
+        post: The operating point; another post-processor leaves raw scores to decide.
+    """
+    raw = getattr(batch, "raw_score", batch.pred_score).flatten()
+    deciding = post.deciding(raw.to(post.image_centre.device)) if hasattr(post, "deciding") else raw
+    columns = {
+        "path": list(batch.image_path),
+        "abnormal": batch.gt_label.flatten().cpu().bool().tolist(),
+        "raw_score": raw.cpu().numpy(),
+        **({} if deciding is raw else {"distance": deciding.cpu().numpy()}),
+        "score": batch.pred_score.flatten().cpu().numpy(),
+        "decision": batch.pred_label.flatten().cpu().bool().tolist(),
+    }
+    if names:
+        columns |= {PART + name: column for name, column in zip(names, batch.parts.cpu().numpy().T, strict=True)}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

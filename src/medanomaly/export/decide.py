@@ -1,0 +1,172 @@
+"""Another operating point for a tested run, without training it again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import torch
+
+from medanomaly.decision import OperatingPoint
+from medanomaly.decision.change import Change, DecideError, read_scores, replace, with_history
+from medanomaly.decision.decider import summary
+from medanomaly.decision.rules import Value
+from medanomaly.evidence import run_tables as tables
+from medanomaly.evidence.caveats import caveats
+from medanomaly.evidence.collect import image_metrics
+from medanomaly.evidence.gallery import Gallery, chosen
+from medanomaly.evidence.report import Case, render
+from medanomaly.export.run import Run
+
+_BATCH = 16
+_CASES = 6  # the evidence writer's default
+#: Figures that do not depend on the operating point, unless it turns a one-sided score into a two-sided one.
+_OF_RANKS = ("auroc", "average_precision", "parts")
+
+
+def decide_run(
+    folder: Path,
+    rule: tuple[str, Value | None] | None,
+    pixel_rule: tuple[str, Value | None] | None = None,
+    scores: Path | None = None,
+) -> Change:
+    """Give a tested run another operating point: predictions, evidence, report and the tested weights.
+
+    Args:
+        folder: The run's folder.
+        rule: Image rule and its checked value; None to keep the present one.
+        pixel_rule: Likewise for pixels; reads the validation images again.
+        scores: CSV of raw scores of the run's model and their truth to choose the threshold from; by default the run's
+            ``validation.csv``, or where it has none the validation images, scored again.
+
+    Returns:
+        What changed; decisions are compared on the test images.
+
+    Raises:
+        ExportError: if the folder holds no tested run.
+        DecideError: if it has no operating point of ours, or images are needed and not there.
+        RuleError: if a rule cannot be applied.
+    """
+    run = Run.load(folder)
+    post, evidence = run.model.post_processor, run.evidence
+    if not isinstance(post, OperatingPoint) or not evidence["operating_point"]:
+        raise DecideError(f"{folder}: was not tested with a medanomaly OperatingPoint, so it has none to change.")
+    old = evidence["operating_point"]
+    source = scores or (folder / tables.VALIDATION if (folder / tables.VALIDATION).is_file() else None)
+    _choose(run, post, rule, pixel_rule, source, given=scores is not None)
+    new = {key: item for key, item in post.record().items() if key != "history"}
+    predictions = tables.read(folder / tables.PREDICTIONS)
+    again = tables.decided(predictions, new)
+    change = Change(
+        summary(old),
+        summary(new),
+        "test images",
+        len(again),
+        int((again["decision"] != predictions["decision"]).sum()),
+        int(again["decision"].sum()),
+        str(source) if source else None,
+    )
+    if change.nothing:
+        return change
+    post.history = with_history(new, old, change.date)["history"]
+    figures = image_metrics(again)
+    if old.get("centre") == new.get("centre"):
+        figures |= {name: evidence["image"][name] for name in _OF_RANKS}
+    evidence = {**evidence, "operating_point": post.record(), "image": figures}
+    evidence["caveats"] = caveats({key: item for key, item in evidence.items() if key != "caveats"})
+    cases = _cases(run, post, again, change.notes)
+    page = render(evidence, tables.ranked(again), again["abnormal"].to_numpy(dtype=bool), cases)
+    _rewrite(folder / json.loads((folder / "run.json").read_text(encoding="utf-8"))["model"]["weights"], post)
+    replace(folder / "evidence.json", json.dumps(evidence, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    tables.write(again, folder / f".{tables.PREDICTIONS}.part")
+    os.replace(folder / f".{tables.PREDICTIONS}.part", folder / tables.PREDICTIONS)  # noqa: PTH105
+    replace(folder / "report.html", page)
+    change.log(folder)
+    return change
+
+
+def _choose(
+    run: Run,
+    post: OperatingPoint,
+    rule: tuple[str, Value | None] | None,
+    pixel_rule: tuple[str, Value | None] | None,
+    source: Path | None,
+    given: bool,
+) -> None:
+    """Fit the operating point anew."""
+    if rule is not None:
+        post.set_rule(*rule)
+    if pixel_rule is not None:
+        if torch.isnan(post._pixel_threshold):
+            raise DecideError(f"{run.folder}: its model draws no heat map, so that there is no pixel threshold.")
+        post.set_pixel_rule(*pixel_rule)
+    if pixel_rule is not None or (rule is not None and source is None):
+        trainer: Any = SimpleNamespace(sanity_checking=False)
+        post.on_validation_epoch_start(trainer, run.model)
+        for batch in _batches(run, "val"):
+            post.on_validation_batch_end(trainer, run.model, batch)
+        post.fit_collected(run.model, images=rule is not None and source is None, pixels=pixel_rule is not None)
+    if rule is None or source is None:
+        return
+    raw, abnormal = read_scores(source)
+    if given:
+        post.fit(raw, abnormal)
+        return
+    rows = tables.read(source)
+    names = [name for name in map(str, rows.columns) if name.startswith(tables.PART)]
+    parts = {name.removeprefix(tables.PART): rows[name].to_numpy() for name in names}
+    post.fit(raw, abnormal, rows["path"].tolist(), parts)
+
+
+def _batches(run: Run, split: str, paths: list[str] | None = None) -> Iterator[Any]:
+    """Raw outputs of the model for a split's images, or some of them.
+
+    Raises:
+        DecideError: if the images are not there.
+    """
+    try:
+        dataset = run.datamodule().subset(split)
+    except (FileNotFoundError, ValueError) as error:
+        raise DecideError(f"The images of this run are needed and not to be had: {error}") from error
+    number = {path: i for i, path in enumerate(dataset.paths)}
+    if paths is not None and not set(paths) <= set(number):
+        raise DecideError("Some images of this run are no longer among those of its data module.")
+    wanted = list(range(len(dataset))) if paths is None else [number[path] for path in paths]
+    for start in range(0, len(wanted), _BATCH):
+        with torch.inference_mode():
+            yield run.model.validation_step(dataset.__getitems__(wanted[start : start + _BATCH]))
+
+
+def _cases(run: Run, post: OperatingPoint, predictions: pd.DataFrame, notes: list[str]) -> list[Case]:
+    """The report's pictures, drawn anew; none, with a note, where the images are not there."""
+    rows: Any = predictions.to_dict("records")
+    numbers = chosen(rows, _CASES)
+    gallery, seen = Gallery(_CASES), 0
+    try:
+        for batch in _batches(run, "test", [rows[number]["path"] for number in numbers]):
+            post.post_process_batch(batch)
+            for i in range(len(batch.image_path)):
+                gallery.offer(batch, i, rows[numbers[seen]], numbers[seen])
+                seen += 1
+    except (DecideError, OSError, ValueError) as error:
+        notes.append(f"The report has no pictures: {error}")
+        return []
+    return gallery.shown(dict(zip(predictions["path"], predictions["label"], strict=True)))
+
+
+def _rewrite(weights: Path, post: OperatingPoint) -> None:
+    """Put an operating point into a checkpoint in place of its own; the rest stays as it is."""
+    checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
+    state, prefix = checkpoint["state_dict"], "post_processor."
+    for name in [name for name in state if name.startswith(prefix)]:
+        del state[name]
+    state.update({prefix + name: value for name, value in post.state_dict().items()})
+    checkpoint["anomalib_post_processor_config"] = post.checkpoint_config()
+    part = weights.with_name(f".{weights.name}.part")
+    torch.save(checkpoint, part)
+    os.replace(part, weights)  # noqa: PTH105
