@@ -7,7 +7,8 @@ all test images. Each leaves tools/results/<config>-<seed>.json; cells that are 
 that was stopped goes on. A cell whose configuration has changed since is run anew. Nothing is chosen here: every option
 stands in the configuration, with the validation figure that speaks for it.
 
-``--table`` only prints; ``--write`` puts each plugin's rows on its page, between the marks ``<!-- results -->``.
+``--table`` only prints; ``--write`` puts each plugin's rows on its page and the means into README.md, between the marks
+``<!-- results -->``.
 """
 
 from __future__ import annotations
@@ -53,6 +54,14 @@ ONE = {
 #: Order of rows and columns of the table.
 MODELS = ("Autoencoder", "AdversarialAutoencoder", "PerceptualAutoencoder", "VariationalAutoencoder", "Classifier")
 DATA = ("WirelessCapsule", "MalariaCells", "ChestXray", "MedMnist", "Mammography")
+#: Heads of the summary's columns.
+TITLES = {
+    "WirelessCapsule": "capsule frames (WCEBleedGen, crop)",
+    "MalariaCells": "malaria cells",
+    "ChestXray": "chest films (pneumonia)",
+    "MedMnist": "PneumoniaMNIST",
+    "Mammography": "mini-MIAS (negative control)",
+}
 _MARK = re.compile(r"<!-- results -->.*?<!-- /results -->", re.DOTALL)
 
 console = Console(stderr=True)
@@ -136,7 +145,7 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     abnormal = predictions["abnormal"].to_numpy()
     model, number = Ranking(predictions["raw_score"].to_numpy(), abnormal), Ranking(numbers, abnormal)
     bootstrap = GroupBootstrap(predictions["group"], DRAWS)
-    low, high = bootstrap.interval(lambda w: model.auroc(w) - number.auroc(w))
+    low, high = bootstrap.interval(lambda w: model.auroc(w) - number.auroc(w), "student")
     images = ((test.paths[i], pixels(test.__getitems__([i]))[0].permute(1, 2, 0).numpy()) for i in range(len(test)))
     proof = parity(run.model.model, Detector(bundle), images)
     return {
@@ -196,7 +205,8 @@ def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:
 def table(names: Sequence[str], seeds: Sequence[int]) -> str:
     """The table in Markdown, with the sentence that says how to read it."""
     head = (
-        "Test AUROC of seeds 0, 1, 2 (as many as were run) with 95 % intervals (bootstrap by group), beside one number "
+        "Test AUROC of seeds 0, 1, 2 (as many as were run) with 95 % intervals (bootstrap by group, Student's t on the "
+        "logit scale), beside one number "
         "an image that is no model, and the paired difference to it. Seconds: training and test on two CPU cores. "
         "Parity: largest relative difference of raw scores between torch and the exported bundle over all test images, "
         "and decisions that flip. Written by `python tools/results.py --write`.\n\n"
@@ -206,15 +216,49 @@ def table(names: Sequence[str], seeds: Sequence[int]) -> str:
     return head + "\n".join(rows(names, seeds)) + "\n"
 
 
-def write(seeds: Sequence[int]) -> None:
-    """Put each model plugin's rows on its page."""
-    for page in sorted((HOME / "plugins").glob("*/README.md")):
-        text = page.read_text(encoding="utf-8")
-        if not _MARK.search(text):
-            continue
-        own = [n for n in published() if f"medanomaly_{_snake(plugin_names(n)[0])}" == page.parent.name]
+def summary(seeds: Sequence[int]) -> str:
+    """Mean test AUROC of every model on every set, in Markdown: rows are models, columns are sets."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for name in published():
+        for seed in seeds:
+            if cell := done(name, seed):
+                found.setdefault((cell["model"], cell["data"]), []).append(cell)
+    sets = [name for name in DATA if any(name == data for _, data in found)]
+    numbers = {data: cells[0]["one_number"] for (_, data), cells in found.items()}
+    lines = [
+        "| | " + " | ".join(TITLES[name] for name in sets) + " |",
+        "|---" * (len(sets) + 1) + "|",
+        "| one number an image | "
+        + " | ".join(f"{numbers[name]['auroc']:.3f} {numbers[name]['name']}" for name in sets)
+        + " |",
+    ]
+    for model in MODELS:
+        row = [_span(found.get((model, name), [])) for name in sets]
+        if any(row):
+            lines.append(f"| `{model}` | " + " | ".join(entry or "–" for entry in row) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _span(cells: Sequence[dict[str, Any]]) -> str:
+    values = [cell["auroc"]["value"] for cell in cells]
+    if not values:
+        return ""
+    return f"{np.mean(values):.3f}" + (f" ({min(values):.3f}–{max(values):.3f})" if len(values) > 1 else "")
+
+
+def _put(page: Path, content: str) -> None:
+    text = page.read_text(encoding="utf-8")
+    if _MARK.search(text):
         head, tail = _MARK.split(text, maxsplit=1)
-        page.write_text(f"{head}<!-- results -->\n{table(own, seeds)}<!-- /results -->{tail}", encoding="utf-8")
+        page.write_text(f"{head}<!-- results -->\n{content}<!-- /results -->{tail}", encoding="utf-8")
+
+
+def write(seeds: Sequence[int]) -> None:
+    """Put each model plugin's rows on its page, and the means on the first page."""
+    _put(HOME / "README.md", summary(seeds))
+    for page in sorted((HOME / "plugins").glob("*/README.md")):
+        own = [n for n in published() if f"medanomaly_{_snake(plugin_names(n)[0])}" == page.parent.name]
+        _put(page, table(own, seeds))
 
 
 def _snake(name: str) -> str:
