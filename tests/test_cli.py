@@ -23,11 +23,13 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
-    for name in ("plugins", "infer", "export", "demo", *PASSED_ON):
+    for name in ("plugins", "data", "infer", "export", "demo", "compare", "decide", "report", *PASSED_ON):
         assert f"\n  {name} " in shown or f"\n    {name} " in shown
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("trian", "train"), ("infre", "infer"), ("plugin", "plugins")])
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("trian", "train"), ("infre", "infer"), ("plugin", "plugins"), ("reprot", "report")]
+)
 def test_a_mistyped_command_gets_a_suggestion(capsys, typed, meant):
     with pytest.raises(SystemExit) as stop:
         main([typed])

@@ -52,6 +52,7 @@ class Mammography(MedicalDataModule):
         "The masks of mini-MIAS are circles drawn generously around the lesion; four abnormal films have none, because "
         "the publisher gives no centre for them."
     )
+    masks_enclose = True
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ class Table(MedicalDataModule):
     Args:
         csv: The CSV's path below ``root``.
         fractions: Shares of train, val and test among groups, where the CSV has no column ``split``.
+        masks_enclose: Whether masks are boxes or circles around lesions: then FROC counts how many are found.
         root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`.
     """
 
@@ -27,11 +28,13 @@ class Table(MedicalDataModule):
         root: str | Path | None = None,
         csv: str = "split.csv",
         fractions: tuple[float, float, float] = (0.6, 0.2, 0.2),
+        masks_enclose: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(root=root, **kwargs)
         self.csv = csv
         self.fractions = fractions
+        self.masks_enclose = masks_enclose
 
     def samples(self, root: Path) -> pd.DataFrame:
         """Read the CSV, and deal its groups into splits if it does not say."""

@@ -45,6 +45,7 @@ class WirelessCapsule(MedicalDataModule):
         "The masks are boxes around the blood, drawn generously: much healthy mucosa is marked, so pixel AUROC and "
         "AUPRO are lower than against exact masks."
     )
+    masks_enclose = True
     splits = {"main": "split.csv", "unseen_capsule": "split_unseen_capsule.csv"}  # noqa: RUF012
 
     def __init__(

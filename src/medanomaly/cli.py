@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medanomaly import __version__
-from medanomaly.commands import compare, decide
+from medanomaly.commands import compare, decide, report
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -117,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_plugins, _add_data, _add_infer, _add_export, _add_demo, compare.add, decide.add):
+    for add in (_add_plugins, _add_data, _add_infer, _add_export, _add_demo, compare.add, decide.add, report.add):
         add(commands)
     return parser
 
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _anomalib(args)
     parser = build_parser()
     if args and not args[0].startswith("-"):
-        known = ["plugins", "data", "infer", "export", "demo", "compare", "decide", *PASSED_ON]
+        known = ["plugins", "data", "infer", "export", "demo", "compare", "decide", "report", *PASSED_ON]
         if args[0] not in known:
             close = difflib.get_close_matches(args[0], known, 1)
             parser.error(f"no command '{args[0]}'" + (f"; did you mean '{close[0]}'?" if close else ""))

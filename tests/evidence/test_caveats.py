@@ -110,3 +110,30 @@ def test_few_images_and_unknown_groups():
     found = titles(record)
     assert {"Few test images", "Patients are not known", "The threshold rests on few images"} <= set(found)
     assert found[0] == "Few test images"  # warnings come first
+
+
+def test_a_decision_no_better_than_flagging_everything_is_named():
+    rng = np.random.default_rng(1)
+    record = evidence(NORMAL[:100], rng.normal(1, 1, 390), np.quantile(NORMAL, 0.95))
+    found = {caveat["title"]: caveat for caveat in caveats(record)}
+    said = found["The decision is no better than flagging everything"]
+    assert said["severity"] == "warning"
+    assert "an F1 of 0.886" in said["text"]  # 2 p / (1 + p) at 390 of 490
+    balanced = evidence(NORMAL, rng.normal(1.2, 1, 400), np.quantile(NORMAL, 0.95))
+    assert {c["title"]: c["severity"] for c in caveats(balanced)} == {
+        "F1 is no better than that of flagging everything": "note"
+    }
+
+
+def test_a_threshold_set_by_hand_is_exploratory():
+    record = evidence(NORMAL, RNG.normal(3, 1, 300), 1.6)
+    record["operating_point"] |= {"rule": "manual", "value": 1.6}
+    assert titles(record) == ["The threshold was set by hand"]
+    record["operating_point"]["history"] = [{"rule": "youden", "value": None, "threshold": 1.0, "until": "2026-11-25"}]
+    assert titles(record) == ["The operating point was changed after the test"]
+
+
+def test_wide_intervals_are_named():
+    record = evidence(NORMAL[:35], RNG.normal(1, 1, 35), np.quantile(NORMAL, 0.95))
+    (said,) = [caveat for caveat in caveats(record) if caveat["title"] == "Too few cases for a close figure"]
+    assert "sensitivity from" in said["text"]

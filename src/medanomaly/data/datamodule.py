@@ -69,6 +69,8 @@ class MedicalDataModule(AnomalibDataModule):
     independent: bool = False
     #: What the masks mark, where it is not the exact lesion; shown beside pixel figures.
     mask_note: str = ""
+    #: Whether masks enclose lesions (boxes, circles): then FROC says how many are found, beside overlap by pixels.
+    masks_enclose: bool = False
 
     train_data: MedicalDataset
     val_data: MedicalDataset
@@ -281,6 +283,21 @@ class MedicalDataModule(AnomalibDataModule):
         """Normal images of a split in their order, without augmentation: for densities and score statistics."""
         data = self.subset(split)
         return self._loader(data.only(~data.abnormal), self.eval_batch_size)
+
+    def images_dataloader(self, split: str) -> DataLoader:
+        """Images of a split in their order, with and without an abnormality, whatever use the model makes of them.
+
+        Artificial anomalies are left out: this is for what unlabelled images are needed for.
+        """
+        rows = self.table[self.table["split"] == split]
+        rows = rows[rows["artificial"] == ""] if "artificial" in rows else rows
+        if set(rows["image_path"]) <= set(self.usage.rows(self.table, split)["image_path"]):
+            data = self.subset(split)
+            wanted = set(rows["image_path"])
+            return self._loader(data.only(torch.tensor([path in wanted for path in data.paths])), self.eval_batch_size)
+        numbers, images = self._images_of(f"{split}, all", rows, False)
+        slots = [numbers[path] for path in rows["image_path"]]
+        return self._loader(MedicalDataset(rows, self.reading, images, slots, False), self.eval_batch_size)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Leave a batch that is there already: lightning would walk through its paths, a millisecond a batch."""

@@ -6,10 +6,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from medanomaly.evidence.check_caveats import CHECK_CAVEATS
 from medanomaly.evidence.metrics import wilson
 
 #: Below so many images of a class, figures are anecdotes.
 _FEW = 30
+#: An interval wider than this leaves open whether a model is good or useless.
+_WIDE = 0.2
 
 
 def caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
@@ -21,12 +24,13 @@ def caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
     Returns:
         Records with ``severity`` (``warning`` or ``note``), ``title`` and ``text``.
     """
-    return _found(evidence, (_one_class, _ranking, _changed, _useless, _drift, _few, _threshold_few, _groups, _masks))
+    of_data = (_few, _groups, _masks)
+    return _found(evidence, (_one_class, _ranking, *_OF_POINT, *CHECK_CAVEATS, *of_data))
 
 
 def of_operating_point(evidence: dict[str, Any]) -> list[dict[str, str]]:
     """Those of :func:`caveats` that another operating point would change."""
-    return _found(evidence, (_changed, _useless, _drift, _threshold_few))
+    return _found(evidence, _OF_POINT)
 
 
 def _found(
@@ -184,3 +188,56 @@ def _masks(evidence: dict[str, Any]) -> dict[str, str] | None:
     if not evidence["pixel"] or not evidence["pixel"].get("mask_note"):
         return None
     return _note("What the masks mark", evidence["pixel"]["mask_note"])
+
+
+def _manual(evidence: dict[str, Any]) -> dict[str, str] | None:
+    point = evidence["operating_point"]
+    if not point or point["rule"] != "manual" or point.get("history"):
+        return None
+    return _warning(
+        "The threshold was set by hand",
+        f"Nothing here shows where {point['threshold']:.4g} comes from. Unless it was fixed before these test images "
+        "were seen, sensitivity and specificity are exploratory: confirm them on images that had no part in it.",
+    )
+
+
+def _flag_all(evidence: dict[str, Any]) -> dict[str, str] | None:
+    table = evidence["image"]["confusion"]
+    if table is None or not evidence["image"]["abnormal"] or not evidence["image"]["normal"]:
+        return None
+    hits, alarms = table["true_positive"], table["false_positive"]
+    misses, passed = table["false_negative"], table["true_negative"]
+    if not hits + alarms or not misses + passed:  # said already: it flags all or nothing
+        return None
+    prevalence = (hits + misses) / (hits + alarms + misses + passed)
+    # Written out: the edge, which shows caveats of a bundle, has no scipy to import two_by_two with.
+    f1, all_f1 = 2 * hits / (2 * hits + alarms + misses), 2 * prevalence / (1 + prevalence)
+    accuracy = (hits + passed) / (hits + alarms + misses + passed)
+    if f1 > all_f1:
+        return None
+    text = (
+        f"{100 * prevalence:.0f} % of the test images are abnormal, so flagging every image has an F1 of {all_f1:.3f} "
+        f"and an accuracy of {prevalence:.3f}; this decision has {f1:.3f} and {accuracy:.3f}."
+    )
+    if accuracy <= prevalence:
+        return _warning("The decision is no better than flagging everything", text)
+    return _note("F1 is no better than that of flagging everything", f"{text} Judge by sensitivity and specificity.")
+
+
+def _wide(evidence: dict[str, Any]) -> dict[str, str] | None:
+    image, wide = evidence["image"], []
+    for name, spelt in (("auroc", "AUROC"), ("sensitivity", "sensitivity"), ("specificity", "specificity")):
+        low, high = image[name]["low"], image[name]["high"]
+        if low is not None and high is not None and high - low > _WIDE:
+            wide.append(f"{spelt} from {low:.2f} to {high:.2f}")
+    if not wide:
+        return None
+    return _note(
+        "Too few cases for a close figure",
+        f"These data are compatible with {', '.join(wide)} (95 % intervals). Four times as many patients would halve "
+        "the width.",
+    )
+
+
+#: What another operating point would change.
+_OF_POINT = (_changed, _manual, _useless, _flag_all, _drift, _threshold_few, _wide)

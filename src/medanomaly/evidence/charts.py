@@ -1,4 +1,4 @@
-"""Charts of a report as inline SVG: text stays text, nothing is fetched, several fit on one page."""
+"""The histogram of a report, and what all its charts share: inline SVG, text stays text, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -20,7 +19,7 @@ ABNORMAL_COLOUR = "#D55E00"
 INK = "#1b2733"
 FAINT = "#6b7885"
 
-_SIZE = (4.7, 3.75)  # inches
+SIZE = (4.7, 3.75)  #: inches of a chart
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -39,12 +38,12 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def _style(salt: str) -> Any:
+def style(salt: str) -> Any:
     """Settings of matplotlib for one chart; ``salt`` sets its ids apart."""
     return _STYLE | {"svg.hashsalt": salt}
 
 
-def _inline(figure: Figure, title: str) -> str:
+def inline(figure: Figure, title: str) -> str:
     """An SVG element without prolog, fixed size or style sheet, its ids unlike those of any other chart."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
@@ -65,7 +64,7 @@ def _inline(figure: Figure, title: str) -> str:
     return head + text[text.index(">") + 1 :].strip()
 
 
-def _clean(scores: np.ndarray, abnormal: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def clean(scores: np.ndarray, abnormal: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Finite scores (m,) float64, their truth (m,) bool, and how many were left out because they are not finite."""
     values = np.asarray(scores, dtype=np.float64).ravel()
     truth = np.asarray(abnormal, dtype=bool).ravel()
@@ -109,15 +108,15 @@ def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float |
         An SVG element as text. The x axis is logarithmic where the positive scores span more than two decades; scores
         below its range (zero, negative) then count in the first bar, and the axis says so.
     """
-    values, truth, dropped = _clean(scores, abnormal)
+    values, truth, dropped = clean(scores, abnormal)
     limit = float(threshold) if threshold is not None and np.isfinite(threshold) else None
-    with rc_context(_style("score-histogram")):
-        figure = Figure(figsize=_SIZE, layout="constrained")
+    with rc_context(style("score-histogram")):
+        figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         if not values.size:
             axes.set_axis_off()
             axes.text(0.5, 0.5, "no finite score to draw", ha="center", transform=axes.transAxes)
-            return _inline(figure, "Histogram of scores: nothing to draw")
+            return inline(figure, "Histogram of scores: nothing to draw")
         low, high, logarithmic = _axis_range(values, limit)
         scale = np.log10 if logarithmic else np.asarray
         bins = int(np.clip(2 * np.sqrt(values.size), 8, 36))
@@ -125,10 +124,10 @@ def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float |
         placed = np.clip(scale(np.clip(values, low, None)), edges[0], edges[-1])
         positions = 10.0**edges if logarithmic else edges
         classes = (("normal", ~truth, NORMAL_COLOUR, None), ("abnormal", truth, ABNORMAL_COLOUR, "////"))
-        for name, member, colour, hatch in classes:
+        for kind, member, colour, hatch in classes:
             if member.any():
                 share = 100 * np.histogram(placed[member], edges)[0] / member.sum()
-                legend = f"{name} ({member.sum()})"
+                legend = f"{kind} ({member.sum()})"
                 axes.stairs(share, positions, fill=True, facecolor=colour, edgecolor="white", linewidth=0, alpha=0.36,
                             hatch=hatch, label=legend)  # fmt: skip
                 axes.stairs(share, positions, color=colour, linewidth=1.5)
@@ -148,53 +147,4 @@ def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float |
         axes.set_xlabel(label + (f"; {dropped} not finite, left out" if dropped else ""))
         axes.set_ylabel("share of the class, %")
         figure.legend(loc="outside upper center", ncols=3, handlelength=1.4, columnspacing=1.2, borderaxespad=0.1)
-        return _inline(figure, "Histogram of raw scores of normal and abnormal images, with the operating point")
-
-
-def _roc_points(values: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """False-positive and true-positive rates (k,), from (0, 0) to (1, 1); tied scores move together."""
-    order = np.argsort(-values)
-    last = np.append(np.flatnonzero(np.diff(values[order])), values.size - 1)
-    hits = np.cumsum(truth[order])[last]
-    return np.append(0, (last + 1 - hits) / (~truth).sum()), np.append(0, hits / truth.sum())
-
-
-def _mark_operating_point(axes: Axes, values: np.ndarray, truth: np.ndarray, limit: float) -> None:
-    flagged = values > limit
-    alarms, normal, hits, abnormal = (flagged & ~truth).sum(), (~truth).sum(), (flagged & truth).sum(), truth.sum()
-    label = f"operating point: {hits} of {abnormal} found,\n{alarms} of {normal} false alarms"
-    axes.plot([alarms / normal], [hits / abnormal], "o", markersize=9, markerfacecolor="white", linestyle="none",
-              markeredgecolor=ABNORMAL_COLOUR, markeredgewidth=2.2, clip_on=False, zorder=5, label=label)  # fmt: skip
-
-
-def roc(scores: np.ndarray, abnormal: np.ndarray, threshold: float | None, auroc_text: str) -> str | None:
-    """ROC curve with the operating point marked; an image is flagged when its score is above the threshold.
-
-    Args:
-        scores: (n,) float, raw scores. Scores that are not finite are left out.
-        abnormal: (n,) bool, the truth.
-        threshold: the operating point in the unit of the scores; None where there is none.
-        auroc_text: the area with its interval in words, shown in the chart.
-
-    Returns:
-        An SVG element as text, or None where the curve is undefined because one of the classes is absent.
-    """
-    values, truth, dropped = _clean(scores, abnormal)
-    if not truth.any() or truth.all():
-        return None
-    with rc_context(_style("roc")):
-        figure = Figure(figsize=_SIZE, layout="constrained")
-        axes = figure.add_subplot()
-        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 3)), label="chance")
-        alarms, hits = _roc_points(values, truth)
-        if alarms.size > 2000:  # steps of a thousandth are finer than the line
-            alarms, hits = np.unique(np.round([alarms, hits], 3), axis=1)
-        axes.plot(alarms, hits, color=NORMAL_COLOUR, linewidth=2, label=auroc_text, clip_on=False)
-        axes.fill_between(alarms, hits, color=NORMAL_COLOUR, alpha=0.07, linewidth=0)
-        if threshold is not None and np.isfinite(threshold):
-            _mark_operating_point(axes, values, truth, float(threshold))
-        axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-        axes.set_xlabel("false alarms, share of normal images" + (f"; {dropped} left out" if dropped else ""))
-        axes.set_ylabel("found, share of abnormal images")
-        axes.legend(loc="lower right", fontsize=8.5, handlelength=1.4, borderaxespad=0.3)
-        return _inline(figure, "Receiver operating characteristic: " + auroc_text)
+        return inline(figure, "Histogram of raw scores of normal and abnormal images, with the operating point")

@@ -49,12 +49,8 @@ class Gallery:
             row: Its row of the predictions.
             number: That row's number.
         """
-        wanted = [
-            (kind, rank)
-            for kind, rank in kinds_of(row)
-            if len(self._heaps[kind]) < self.number or self._heaps[kind][0][0] < rank
-        ]
-        if not wanted or not self.number:
+        wanted = [(kind, rank) for kind, rank in kinds_of(row) if self._deserves(kind, rank)]
+        if not wanted:
             return
         pictures = {
             "image": batch.image[i].permute(1, 2, 0).cpu().float().numpy().copy(),
@@ -75,6 +71,10 @@ class Gallery:
             heapq.heappush(self._heaps[kind], (rank, -number, case))
             if len(self._heaps[kind]) > self.number:
                 heapq.heappop(self._heaps[kind])
+
+    def _deserves(self, kind: str, rank: float) -> bool:
+        heap = self._heaps[kind]
+        return len(heap) < self.number or (self.number > 0 and heap[0][0] < rank)
 
     def shown(self, labels: Mapping[str, str]) -> list[Case]:
         """The cases by kind, those that deserve it most first, with the class of each path."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,8 +34,9 @@ class Ranking:
             raise ValueError(f"{len(bad)} scores are NaN or infinite, the first at position {bad[0]}")
         distinct, level = np.unique(scores, return_inverse=True)
         self._levels = len(distinct)
-        # Each class apart, so that a draw touches an image once.
-        self._classes = [(index, level[index]) for index in (np.flatnonzero(part) for part in (abnormal, ~abnormal))]
+        # Each class apart, so that a draw touches an image once; by level, so that it walks through memory in order.
+        order = np.argsort(level, kind="stable")
+        self._classes = [(index, level[index]) for index in (order[part[order]] for part in (abnormal, ~abnormal))]
 
     def _per_level(self, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Weight of the abnormal and of the normal images at each distinct score, rising."""
@@ -54,12 +55,7 @@ class Ranking:
         Returns:
             Value in [0, 1]; NaN if a class is missing.
         """
-        positive, negative = self._per_level(weights)
-        total = positive.sum() * negative.sum()
-        if total == 0:
-            return float("nan")
-        below = np.cumsum(negative) - negative
-        return float((positive * (below + 0.5 * negative)).sum() / total)
+        return self.areas(1.0, weights)[0]
 
     def partial_auroc(self, max_fpr: float, weights: np.ndarray | None = None) -> float:
         """Area under the ROC curve up to a false-positive rate, scaled so that chance is 0.5 and perfection 1.
@@ -76,18 +72,7 @@ class Ranking:
         Raises:
             ValueError: if the rate is out of range.
         """
-        if not 0 < max_fpr <= 1:
-            raise ValueError(f"the largest false-positive rate must lie in (0, 1], not {max_fpr}")
-        positive, negative = (part[::-1] for part in self._per_level(weights))
-        if positive.sum() * negative.sum() == 0:
-            return float("nan")
-        rates = [np.append(0, np.cumsum(part)) / part.sum() for part in (negative, positive)]
-        inside = int(np.searchsorted(rates[0], max_fpr, side="right"))
-        fpr, tpr = (rate[:inside] for rate in rates)
-        last = np.interp(max_fpr, rates[0], rates[1])
-        area = np.trapezoid(np.append(tpr, last), np.append(fpr, max_fpr))
-        chance = max_fpr**2 / 2
-        return float(0.5 * (1 + (area - chance) / (max_fpr - chance)))
+        return self.areas(max_fpr, weights)[1]
 
     def average_precision(self, weights: np.ndarray | None = None) -> float:
         """Average precision: the sum of precision times the step in recall, over falling thresholds.
@@ -95,13 +80,39 @@ class Ranking:
         Returns:
             Value in [0, 1]; NaN if no image is abnormal.
         """
+        return self.areas(1.0, weights)[2]
+
+    def areas(self, max_fpr: float, weights: np.ndarray | None = None) -> tuple[float, float, float]:
+        """AUROC, partial AUROC and average precision together, for the price of one.
+
+        Args:
+            max_fpr: As in :meth:`partial_auroc`.
+            weights: How often each image counts (n,); once by default.
+
+        Raises:
+            ValueError: if the rate is out of range.
+        """
+        if not 0 < max_fpr <= 1:
+            raise ValueError(f"the largest false-positive rate must lie in (0, 1], not {max_fpr}")
         positive, negative = (part[::-1] for part in self._per_level(weights))
-        if positive.sum() == 0:
-            return float("nan")
-        hits = np.cumsum(positive)
-        flagged = hits + np.cumsum(negative)
+        hits, alarms = np.cumsum(positive), np.cumsum(negative)
+        p, n = (float(part[-1]) if len(part) else 0.0 for part in (hits, alarms))
+        if p == 0:
+            return NAN, NAN, NAN
+        flagged = hits + alarms
+        # A level that no drawn image has adds nothing, whatever its precision.
         precision = np.divide(hits, flagged, out=np.zeros_like(hits), where=flagged > 0)
-        return float((precision * positive).sum() / positive.sum())
+        average = float(precision @ positive) / p
+        if n == 0:
+            return NAN, NAN, average
+        auroc = float(negative @ (hits - 0.5 * positive)) / (p * n)
+        inside = int(np.searchsorted(alarms, max_fpr * n, side="right"))
+        fpr, tpr = np.append(0.0, alarms[: inside + 1]) / n, np.append(0.0, hits[: inside + 1]) / p
+        last = np.interp(max_fpr, fpr, tpr)
+        fpr, tpr = fpr[: inside + 1], tpr[: inside + 1]
+        area = np.trapezoid(np.append(tpr, last), np.append(fpr, max_fpr))
+        chance = max_fpr**2 / 2
+        return auroc, float(0.5 * (1 + (area - chance) / (max_fpr - chance))), average
 
 
 @dataclass(frozen=True)
@@ -172,6 +183,8 @@ class GroupBootstrap:
     def __init__(self, groups: Any, draws: int = 1000, seed: int = 0) -> None:
         names, self._group = np.unique(np.asarray(groups), return_inverse=True)
         self.number, self.draws, self._seed = len(names), draws, seed
+        # Groups of one, numbered as the images are: what is drawn are the weights.
+        self._single = bool((self._group == np.arange(len(self._group))).all())
 
     def interval(self, metric: Callable[[np.ndarray], float], method: Method = "percentile") -> tuple[float, float]:
         """95 % interval of ``metric(weights)``, weights (n,) being how often each image was drawn.
@@ -190,18 +203,24 @@ class GroupBootstrap:
         Raises:
             ValueError: for an unknown method, or on the logit scale for a metric outside [0, 1].
         """
+        centre = NAN if method == "percentile" else metric(np.ones(len(self._group), dtype=np.int64))
+        return self.ends(self.values(lambda w: [metric(w)])[:, 0] if self.number > 1 else np.empty(0), centre, method)
+
+    def values(self, metrics: Callable[[np.ndarray], Sequence[float]]) -> np.ndarray:
+        """Several metrics of every draw, (draws, metrics): weights are drawn once for all of them."""
+        rng = np.random.default_rng(self._seed)
+        found = []
+        for _ in range(self.draws):
+            drawn = np.bincount(rng.integers(0, self.number, self.number), minlength=self.number)
+            found.append(metrics(drawn if self._single else drawn[self._group]))
+        return np.array(found, dtype=np.float64)
+
+    def ends(self, values: np.ndarray, centre: float, method: Method = "percentile") -> tuple[float, float]:
+        """The interval of :meth:`interval` from a metric of every draw (draws,) and of the images themselves."""
         if method not in ("percentile", "student", "student-logit"):
             raise ValueError(f"no bootstrap method '{method}': percentile, student or student-logit")
         if self.number < 2:
             return NAN, NAN
-        rng = np.random.default_rng(self._seed)
-        values = np.array(
-            [
-                metric(np.bincount(rng.integers(0, self.number, self.number), minlength=self.number)[self._group])
-                for _ in range(self.draws)
-            ]
-        )
-        centre = NAN if method == "percentile" else metric(np.ones(len(self._group), dtype=np.int64))
         if method == "student-logit":
             values, centre = _logit(values), float(_logit(centre))
         values = values[np.isfinite(values)]
@@ -215,8 +234,8 @@ class GroupBootstrap:
             return NAN, NAN
         from scipy.stats import t  # here, because `medanomaly decide` on a bundle has no scipy
 
-        ends = centre + np.array([-1, 1]) * t.ppf(0.975, self.number - 1) * spread
-        low, high = 1 / (1 + np.exp(-ends)) if method == "student-logit" else ends
+        both = centre + np.array([-1, 1]) * t.ppf(0.975, self.number - 1) * spread
+        low, high = 1 / (1 + np.exp(-both)) if method == "student-logit" else both
         return float(low), float(high)
 
 

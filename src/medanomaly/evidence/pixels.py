@@ -39,16 +39,15 @@ class PixelCurves:
             quantiles = torch.from_numpy(np.quantile(sample.numpy(), np.linspace(0, 1, _BINS)).astype(np.float32))
             self._edges = torch.cat([quantiles, torch.linspace(0, 1, _BINS)]).unique()
         bins = len(self._edges) + 1
-        levels = torch.bucketize(maps, self._edges).numpy()
+        levels = torch.bucketize(maps, self._edges, out_int32=True).numpy()
         for level, mask in zip(levels, masks.cpu().numpy().astype(bool), strict=True):
             self._normal.append(np.bincount(level[~mask], minlength=bins).astype(np.float32))
             self._abnormal.append(np.bincount(level[mask], minlength=bins).astype(np.float32))
             number, regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
-            shares = np.zeros(bins, dtype=np.float32)
-            for region in range(1, number):
-                inside = level[regions == region]
-                shares += np.bincount(inside, minlength=bins).astype(np.float32) / len(inside)
-            self._regions.append(shares)
+            inside = regions[mask]  # each pixel counts 1 / its region's size
+            sizes = np.bincount(inside, minlength=number)
+            shares = np.bincount(level[mask], weights=1 / sizes[inside], minlength=bins)
+            self._regions.append(shares.astype(np.float32))
             self._region_number.append(number - 1)
 
     def __len__(self) -> int:

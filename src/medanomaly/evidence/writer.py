@@ -20,9 +20,10 @@ from lightning import LightningModule, Trainer
 from medanomaly.data.table import counts, digest
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
-from medanomaly.evidence.collect import SCHEMA, image_metrics, pixel_metrics
+from medanomaly.evidence.checks import run_checks
+from medanomaly.evidence.collect import SCHEMA, image_metrics
 from medanomaly.evidence.gallery import Gallery
-from medanomaly.evidence.pixels import PixelCurves
+from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.report import render
 
 logger = logging.getLogger(__name__)
@@ -38,25 +39,27 @@ class EvidenceWriter(Visualizer):
 
     Args:
         cases: Pictures of each kind in the report (worst false alarms, worst misses, best hits).
+        checks: Whether shortcuts, covered lesions, overfitting and subgroups are looked into, see
+            :mod:`medanomaly.evidence.checks`; it reads the validation and test images again.
     """
 
     log: Callable[..., None]  # lightning gives callbacks the module's
 
-    def __init__(self, cases: int = 6) -> None:
+    def __init__(self, cases: int = 6, checks: bool = True) -> None:
         super().__init__()
-        self.cases = cases
-        self._clear()
+        self.cases, self.checks = cases, checks
+        self._clear(froc=False)
 
-    def _clear(self) -> None:
+    def _clear(self, froc: bool) -> None:
         self._rows: list[dict[str, Any]] = []
-        self._pixels = PixelCurves()
+        self._pixels = PixelFigures(froc)
         self._pixel_rows: list[int] = []
         self._gallery = Gallery(self.cases)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget what an earlier test left."""
-        del trainer, pl_module
-        self._clear()
+        del pl_module
+        self._clear(froc=getattr(trainer.datamodule, "masks_enclose", False))  # type: ignore[attr-defined]
 
     def on_test_batch_end(
         self,
@@ -81,7 +84,8 @@ class EvidenceWriter(Visualizer):
             known = np.flatnonzero(~truth | marked)
             if len(known):
                 index = torch.as_tensor(known)
-                self._pixels.update(outputs.anomaly_map.cpu()[index], outputs.gt_mask.cpu()[index])
+                marks = None if outputs.pred_mask is None else outputs.pred_mask.cpu()[index]
+                self._pixels.update(outputs.anomaly_map.cpu()[index], outputs.gt_mask.cpu()[index], marks)
                 self._pixel_rows += (first + known).tolist()
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
@@ -97,15 +101,18 @@ class EvidenceWriter(Visualizer):
         if point:
             predictions = predictions.assign(**tables.extra(predictions["raw_score"].to_numpy(np.float32), point))
         predictions = tables.joined(predictions, table)
-        evidence = self._evidence(trainer, pl_module, predictions, table, point)
+        validation = None
+        if point and post.validation:
+            validation = tables.validation_table(post.validation, table)
+            tables.write(validation, out / tables.VALIDATION)
+            validation = tables.decided(validation, point)
+        evidence = self._evidence(trainer, pl_module, predictions, validation, table, point)
         if evidence["pixel"]:
             for name in ("auroc", "aupro"):
                 value = evidence["pixel"][name]["value"]
                 self.log(f"pixel_{name.upper()}", float("nan") if value is None else value)
         labels = dict(zip(predictions["path"], predictions["label"], strict=True))
         tables.write(predictions, out / tables.PREDICTIONS)
-        if point and post.validation:
-            tables.write(tables.validation_table(post.validation, table), out / tables.VALIDATION)
         write_json(out / "evidence.json", evidence)
         gallery = self._gallery.shown(labels)
         page = render(evidence, tables.ranked(predictions), predictions["abnormal"].to_numpy(), gallery)
@@ -123,6 +130,7 @@ class EvidenceWriter(Visualizer):
         trainer: Any,
         pl_module: Any,
         predictions: pd.DataFrame,
+        validation: pd.DataFrame | None,
         table: pd.DataFrame | None,
         point: dict[str, Any] | None,
     ) -> dict[str, Any]:
@@ -130,7 +138,8 @@ class EvidenceWriter(Visualizer):
         pixel = None
         if len(self._pixels):
             groups = predictions["group"].to_numpy()[self._pixel_rows]
-            pixel = pixel_metrics(self._pixels.stacked(), groups, getattr(module, "mask_note", ""))
+            threshold = point is None or bool(point["pixel"])
+            pixel = self._pixels.figures(groups, getattr(module, "mask_note", ""), threshold)
         options = _plain(dict(pl_module.hparams))
         evidence: dict[str, Any] = {
             "schema": SCHEMA,
@@ -144,6 +153,7 @@ class EvidenceWriter(Visualizer):
                 "data_options": _plain(dict(getattr(module, "hparams", {}))),
                 "seed": options.get("seed"),
                 "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
+                "checkpoints": list(getattr(pl_module, "findings", {}).get("checkpoint_choice", [])),
                 "versions": {
                     **{name: v for name in _PACKAGES if (v := _version(name))},
                     "python": platform.python_version(),
@@ -157,9 +167,10 @@ class EvidenceWriter(Visualizer):
                 "reading": module.reading.to_dict() if hasattr(module, "reading") else None,
             },
             "operating_point": point,
-            "image": image_metrics(predictions),
+            "image": image_metrics(predictions, validation=validation),
             "pixel": pixel,
             "skipped": list(getattr(module, "skipped", [])),
+            "checks": run_checks(module, pl_module, predictions, point) if self.checks else None,
         }
         evidence["caveats"] = caveats(evidence)
         return evidence

@@ -20,14 +20,10 @@ from medanomaly.edge import Detector
 from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, SCORES, WEIGHTS, Bundle, sha256
 from medanomaly.edge.infer import find_inputs
 from medanomaly.evidence import run_tables as tables
+from medanomaly.evidence.limits import INTENDED_USE
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.run import ExportError, Run
 from medanomaly.models.module import part_names
-
-INTENDED_USE = (
-    "Research use; not a medical device. Marks images that differ from the normal images it was trained on, for a "
-    "person to look at. Valid only for images read as `reading` says, from sources like those of the training data."
-)
 
 
 def export_run(

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import torch
 
 from medanomaly.decision import OperatingPoint
@@ -19,12 +17,10 @@ from medanomaly.decision.rules import Value
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.collect import image_metrics
-from medanomaly.evidence.gallery import Gallery, chosen
-from medanomaly.evidence.report import Case, render
+from medanomaly.evidence.report import render
+from medanomaly.export.again import batches, cases_of
 from medanomaly.export.run import Run
 
-_BATCH = 16
-_CASES = 6  # the evidence writer's default
 #: Figures that do not depend on the operating point, unless it turns a one-sided score into a two-sided one.
 _OF_RANKS = ("auroc", "average_precision", "parts")
 
@@ -74,12 +70,13 @@ def decide_run(
     if change.nothing:
         return change
     post.history = with_history(new, old, change.date)["history"]
-    figures = image_metrics(again)
+    known = folder / tables.VALIDATION
+    figures = image_metrics(again, validation=tables.decided(tables.read(known), new) if known.is_file() else None)
     if old.get("centre") == new.get("centre"):
         figures |= {name: evidence["image"][name] for name in _OF_RANKS}
     evidence = {**evidence, "operating_point": post.record(), "image": figures}
     evidence["caveats"] = caveats({key: item for key, item in evidence.items() if key != "caveats"})
-    cases = _cases(run, post, again, change.notes)
+    cases = cases_of(run, post, again, change.notes)
     page = render(evidence, tables.ranked(again), again["abnormal"].to_numpy(dtype=bool), cases)
     _rewrite(folder / json.loads((folder / "run.json").read_text(encoding="utf-8"))["model"]["weights"], post)
     replace(folder / "evidence.json", json.dumps(evidence, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
@@ -108,7 +105,7 @@ def _choose(
     if pixel_rule is not None or (rule is not None and source is None):
         trainer: Any = SimpleNamespace(sanity_checking=False)
         post.on_validation_epoch_start(trainer, run.model)
-        for batch in _batches(run, "val"):
+        for batch in batches(run, "val"):
             post.on_validation_batch_end(trainer, run.model, batch)
         post.fit_collected(run.model, images=rule is not None and source is None, pixels=pixel_rule is not None)
     if rule is None or source is None:
@@ -121,42 +118,6 @@ def _choose(
     names = [name for name in map(str, rows.columns) if name.startswith(tables.PART)]
     parts = {name.removeprefix(tables.PART): rows[name].to_numpy() for name in names}
     post.fit(raw, abnormal, rows["path"].tolist(), parts)
-
-
-def _batches(run: Run, split: str, paths: list[str] | None = None) -> Iterator[Any]:
-    """Raw outputs of the model for a split's images, or some of them.
-
-    Raises:
-        DecideError: if the images are not there.
-    """
-    try:
-        dataset = run.datamodule().subset(split)
-    except (FileNotFoundError, ValueError) as error:
-        raise DecideError(f"The images of this run are needed and not to be had: {error}") from error
-    number = {path: i for i, path in enumerate(dataset.paths)}
-    if paths is not None and not set(paths) <= set(number):
-        raise DecideError("Some images of this run are no longer among those of its data module.")
-    wanted = list(range(len(dataset))) if paths is None else [number[path] for path in paths]
-    for start in range(0, len(wanted), _BATCH):
-        with torch.inference_mode():
-            yield run.model.validation_step(dataset.__getitems__(wanted[start : start + _BATCH]))
-
-
-def _cases(run: Run, post: OperatingPoint, predictions: pd.DataFrame, notes: list[str]) -> list[Case]:
-    """The report's pictures, drawn anew; none, with a note, where the images are not there."""
-    rows: Any = predictions.to_dict("records")
-    numbers = chosen(rows, _CASES)
-    gallery, seen = Gallery(_CASES), 0
-    try:
-        for batch in _batches(run, "test", [rows[number]["path"] for number in numbers]):
-            post.post_process_batch(batch)
-            for i in range(len(batch.image_path)):
-                gallery.offer(batch, i, rows[numbers[seen]], numbers[seen])
-                seen += 1
-    except (DecideError, OSError, ValueError) as error:
-        notes.append(f"The report has no pictures: {error}")
-        return []
-    return gallery.shown(dict(zip(predictions["path"], predictions["label"], strict=True)))
 
 
 def _rewrite(weights: Path, post: OperatingPoint) -> None:

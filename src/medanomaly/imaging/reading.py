@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,26 @@ class Reading:
         view = self._view.find(picture, name)
         prepared = self._prepared(picture, view, name)
         return prepared, None if mask is None else self.prepare_mask(mask, mask_name, image.shape, view)
+
+    def native(self, image: np.ndarray, name: str | Path = "image") -> np.ndarray:
+        """The field of view of a decoded image at its own size and in its own colours, for measurements on the data.
+
+        Args:
+            image: (H, W, 3) of uint8, uint16 or float32, RGB.
+            name: What errors call the image.
+
+        Returns:
+            Array (h, w, 3), float32 in [0, 1] by the declared depth; floats that leave [0, 1] by the intensity rule.
+
+        Raises:
+            ImageError: if the field of view does not fit, or cannot be found.
+        """
+        picture = Picture.of(image)
+        view = self._view.find(picture, name)
+        leaves = image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1)
+        rule = self.intensity if leaves else "dtype"
+        whole = replace(self, size=(view.height, view.width), intensity=rule, colour="rgb")
+        return whole._prepared(picture, view, name)
 
     def load_mask(
         self, path: str | Path, image_shape: tuple[int, ...] | None = None, view: View | None = None

@@ -1,0 +1,84 @@
+"""``medanomaly report``: the report of a tested run made again, or several runs side by side."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from pathlib import Path
+from urllib.parse import quote
+
+REPORT = "report.html"
+SIDE_BY_SIDE = Path("side_by_side.html")
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "report",
+        help="make a run's report again, or put several runs side by side",
+        description="One run: its report.html again, from its evidence; pictures are drawn anew from its images where "
+        "these are still there. Several runs: one page with figures, paired differences, caveats and ROC curves.",
+        epilog="Figures are those of the test and are not computed again. Exit status: 0 written; 2 a folder is no "
+        "tested run, or the file cannot be written.",
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a tested run")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help=f"file to write (default: RUN/{REPORT}; for several runs {SIDE_BY_SIDE})",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build and write the page; returns the exit status."""
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    single = len(args.runs) == 1
+    try:
+        from medanomaly.decision.change import replace
+        from medanomaly.evidence.stored import StoredError
+
+        if single:
+            from medanomaly.export.rebuild import rebuild
+    except ImportError as error:
+        print(
+            f"medanomaly: this command needs the training install ({error}). pip install 'medanomaly[train]'",
+            file=sys.stderr,
+        )
+        return 2
+    out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
+    try:
+        page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
+        replace(out, page)
+    except (StoredError, ValueError) as error:
+        print(f"medanomaly: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"medanomaly: {out}: cannot be written ({error.strerror or error}).", file=sys.stderr)
+        return 2
+    for note in notes:
+        print(note)
+    print(f"Report: {out}")
+    return 0
+
+
+def side_by_side(folders: list[Path], out: Path) -> str:
+    """The page of several runs, to be written to ``out``: links to their own reports are relative to it.
+
+    Raises:
+        StoredError: if a folder holds no tested run.
+        ValueError: for more runs than a page takes.
+    """
+    from medanomaly.evidence.side_by_side import Side, render
+    from medanomaly.evidence.stored import Stored
+
+    sides = []
+    for folder in folders:
+        stored, own = Stored.load(folder), folder / REPORT
+        link = quote(Path(os.path.relpath(own, out.parent)).as_posix()) if own.is_file() else None
+        sides.append(Side(folder, stored.evidence, stored.scores, stored.abnormal, link))
+    return render(sides)

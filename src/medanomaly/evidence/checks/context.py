@@ -1,0 +1,133 @@
+"""What checks need of a tested run, and how they say that they cannot be made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from anomalib.data import ImageBatch
+
+from medanomaly.decision.decider import Decider
+from medanomaly.evidence.estimates import number
+from medanomaly.evidence.run_tables import ranked
+
+T = TypeVar("T")
+#: A check of fewer images shows no progress bar.
+_MANY = 200
+BATCH = 32
+
+
+class CheckError(ValueError):
+    """A check cannot be made. The message says why, for the record."""
+
+
+@dataclass
+class Context:
+    """A tested run as the checks see it.
+
+    Args:
+        module: The data module.
+        model: The lightning module with the tested weights.
+        predictions: One row a test image: ``path``, ``group``, ``abnormal``, ``raw_score``, ``decision``, and for a
+            two-sided rule ``distance``.
+        point: The record of the operating point; None where it is not ours.
+        seed: Draws samples of images and control regions.
+    """
+
+    module: Any
+    model: Any
+    predictions: pd.DataFrame
+    point: dict[str, Any] | None
+    seed: int = 0
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The sample table, with ``abnormal``.
+
+        Raises:
+            CheckError: if the data module has none.
+        """
+        table = getattr(self.module, "table", None)
+        if table is None:
+            raise CheckError(f"the data module {type(self.module).__name__} has no sample table")
+        return table
+
+    @property
+    def scores(self) -> np.ndarray:
+        """What ranks the test images (n,): raw scores, or distances of a two-sided rule."""
+        return ranked(self.predictions)
+
+    @property
+    def abnormal(self) -> np.ndarray:
+        """Truth of the test images (n,), bool."""
+        return self.predictions["abnormal"].to_numpy(dtype=bool)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Groups of the test images (n,), text."""
+        return self.predictions["group"].astype(str).to_numpy()
+
+    @property
+    def threshold(self) -> float | None:
+        """On the scale of :attr:`scores`; None without an operating point of ours."""
+        return None if self.point is None else float(self.point["threshold"])
+
+    def score(self, images: torch.Tensor) -> np.ndarray:
+        """Scores (B,) of images (B, 3, H, W) as the test would give them, on the scale of :attr:`scores`."""
+        transform = getattr(getattr(self.model, "pre_processor", None), "transform", None)
+        images = images.to(self.model.device)
+        batch = ImageBatch(image=images if transform is None else transform(images))
+        with torch.inference_mode():
+            raw = self.model.validation_step(batch).pred_score.flatten().float().cpu().numpy()
+        return raw.astype(np.float64) if self.point is None else Decider.of(self.point).deciding(raw).astype(np.float64)
+
+    def score_rows(self, data: Any, rows: np.ndarray, what: str) -> np.ndarray:
+        """Scores (len(rows),) of some images of a data set."""
+        batches = [rows[start : start + BATCH] for start in range(0, len(rows), BATCH)]
+        shown = tracked(batches, what, len(rows))
+        return np.concatenate([self.score(data.__getitems__(batch.tolist()).image) for batch in shown])
+
+    def confirm(self, data: Any) -> None:
+        """Make sure that scores given here are those of the test, on a few of its images.
+
+        Raises:
+            CheckError: if they are not.
+        """
+        number = {path: i for i, path in enumerate(data.paths)}
+        known = [(number[path], i) for i, path in enumerate(self.predictions["path"]) if path in number][:8]
+        if not known:
+            raise CheckError("the test images are no longer those of the data module")
+        again = self.score(data.__getitems__([i for i, _ in known]).image)
+        if not np.allclose(again, self.scores[[i for _, i in known]], rtol=1e-3, atol=1e-6):
+            raise CheckError("the model gives other scores for the same images outside the test")
+
+    def sample(self, number: int, most: int) -> np.ndarray:
+        """At most ``most`` of ``number`` positions, rising; drawn by the seed."""
+        if number <= most:
+            return np.arange(number)
+        return np.sort(np.random.default_rng(self.seed).choice(number, most, replace=False))
+
+
+def tracked(items: Iterable[T], what: str, images: int) -> Iterable[T]:
+    """The items, with a progress bar on stderr where a person looks on and many images are read."""
+    if images < _MANY or not sys.stderr.isatty():
+        return items
+    return _track(list(items), f"Check: {what}")
+
+
+def _track(items: list[T], what: str) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, what, console=Console(stderr=True), transient=True)
+
+
+def figure(found: Any, method: str = "DeLong by group, paired") -> dict[str, Any]:
+    """``value``, ``low`` and ``high`` of an estimate as a record; the method is the estimate's own where it has one."""
+    values = {name: number(getattr(found, name)) for name in ("value", "low", "high")}
+    return {**values, "interval": f"95 % {getattr(found, 'method', method)}"}

@@ -1,0 +1,59 @@
+"""All checks of a run, each on its own: one that fails leaves its reason and stops nothing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from medanomaly.evidence.checks import covering, field_of_view, groups, one_number, overfitting, subgroups
+from medanomaly.evidence.checks.context import CheckError, Context
+
+logger = logging.getLogger(__name__)
+
+CHECKS: dict[str, Callable[[Context], dict[str, Any]]] = {
+    "one_number": one_number.check,
+    "field_of_view": field_of_view.check,
+    "covering": covering.check,
+    "overfitting": overfitting.check,
+    "groups": groups.check,
+    "subgroups": subgroups.check,
+}
+
+
+def run_checks(
+    module: Any, model: Any, predictions: pd.DataFrame, point: dict[str, Any] | None, seed: int = 0
+) -> dict[str, dict[str, Any]]:
+    """Every check of a tested run.
+
+    Args:
+        module: The data module; the checks need a sample table, and most a data module of ours.
+        model: The lightning module with the tested weights, in evaluation mode.
+        predictions: Rows as in ``predictions.csv``.
+        point: The record of the operating point, or None.
+        seed: Draws samples of images and control regions.
+
+    Returns:
+        Records by name, see :mod:`medanomaly.evidence.checks`; plain JSON values.
+    """
+    context = Context(module, model, predictions, point, seed)
+    records = {}
+    for name, check in CHECKS.items():
+        started = time.perf_counter()
+        records[name] = _made(name, check, context)
+        logger.debug("check %s: %.1f s", name, time.perf_counter() - started)
+    return records
+
+
+def _made(name: str, check: Callable[[Context], dict[str, Any]], context: Context) -> dict[str, Any]:
+    try:
+        return check(context)
+    except CheckError as error:
+        return {"reason": f"{error}"}
+    except Exception as error:  # a check must not cost the run its results; the reason is in the record
+        logger.warning("The check %s could not be made (%s: %s).", name, type(error).__name__, error)
+        logger.debug("check %s", name, exc_info=True)
+        return {"reason": f"{type(error).__name__}: {error}"}

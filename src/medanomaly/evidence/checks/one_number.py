@@ -1,0 +1,92 @@
+"""Does one number of the image (its mean, its sharpness, its redness, …) rank as well as the model?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.data.one_number import ONE_NUMBER
+from medanomaly.evidence.checks.baseline import Values, compare
+from medanomaly.evidence.checks.context import CheckError, Context, tracked
+from medanomaly.imaging import ImageError, Reading
+
+#: At most so many images of a split are decoded again; more would cost more than they tell.
+MOST = 2000
+FILE_SIZE = "file size"
+
+
+def of_image(image: np.ndarray, reading: Reading, name: str = "image") -> dict[str, float]:
+    """Every number of a decoded image (H, W, 3), in the field of view that the model sees, before it is resized.
+
+    The intensity rule is left out, and so is the model's choice of grey: the numbers are those of the data.
+
+    Raises:
+        ImageError: if the field of view cannot be found in it.
+    """
+    seen = reading.native(image, name)
+    return {number: take(seen) for number, take in ONE_NUMBER.items()}
+
+
+def check(context: Context) -> dict[str, Any]:
+    """The record ``one_number``; artificial anomalies and images that cannot be read again are left out."""
+    module, table = context.module, context.table
+    if not hasattr(module, "reading"):
+        raise CheckError("the data module has no reading of ours")
+    known = table.drop_duplicates("image_path").set_index("image_path")
+    artificial = known["artificial"] if "artificial" in known else pd.Series("", index=known.index)
+    real = context.predictions["path"].map(artificial).eq("").to_numpy()
+    rows = np.flatnonzero(real)
+    rows = rows[context.sample(len(rows), MOST)]
+    # Cut off by the field of view is also what the file's size speaks of.
+    sizes = module.reading.field_of_view == "none"
+    test, good = _values(context, context.predictions.iloc[rows], "one number, test", sizes)
+    listed = module.usage.rows(table, "val") if hasattr(module, "usage") else table[table["split"] == "val"]
+    listed = listed[listed["image_path"].map(artificial).eq("").to_numpy()]
+    drawn = listed.iloc[context.sample(len(listed), MOST)]
+    drawn = pd.DataFrame({name: drawn[of] for name, of in _COLUMNS.items()})
+    validation = _values(context, drawn, "one number, validation", sizes)[0] if drawn["abnormal"].any() else None
+    if validation is not None and FILE_SIZE in test.numbers and FILE_SIZE not in validation.numbers:
+        test = Values({name: v for name, v in test.numbers.items() if name != FILE_SIZE}, test.abnormal, test.groups)
+    left_out = len(context.predictions) - len(good)
+    return {
+        **compare(test, context.scores[rows[good]], validation),
+        "left_out": left_out,
+        "note": f"{left_out} test images had no part: artificial, unreadable, or beyond {MOST}." if left_out else "",
+    }
+
+
+_COLUMNS = {"path": "image_path", "abnormal": "abnormal", "group": "group"}
+
+
+def _values(context: Context, rows: pd.DataFrame, what: str, sizes: bool) -> tuple[Values, np.ndarray]:
+    """Numbers of the images that can be read, and their positions among ``rows``."""
+    module, paths = context.module, rows["path"].tolist()
+
+    def look(path: str) -> dict[str, float] | None:
+        try:
+            return of_image(module.decode(path), module.reading, path)
+        except (ImageError, OSError):
+            return None
+
+    with ThreadPoolExecutor(2) as pool:
+        found = list(tracked(pool.map(look, paths), what, len(paths)))
+    good = np.array([i for i, one in enumerate(found) if one is not None], dtype=np.int64)
+    numbers = {name: np.array([found[i][name] for i in good]) for name in ONE_NUMBER}
+    bytes_ = _file_sizes([paths[i] for i in good]) if sizes else None
+    if bytes_ is not None:
+        numbers[FILE_SIZE] = bytes_
+    abnormal, groups = rows["abnormal"].to_numpy(dtype=bool)[good], rows["group"].astype(str).to_numpy()[good]
+    return Values(numbers, abnormal, groups), good
+
+
+def _file_sizes(paths: Sequence[str]) -> np.ndarray | None:
+    """Bytes of each file; None where an address is inside an archive."""
+    try:
+        return np.array([Path(path).stat().st_size for path in paths], dtype=np.float64)
+    except OSError:
+        return None

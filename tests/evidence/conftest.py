@@ -1,0 +1,25 @@
+"""A run's scores, truth and evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.evidence.report_parts import ABNORMAL, NORMAL, evidence_record
+
+
+@pytest.fixture
+def scores() -> np.ndarray:
+    random = np.random.default_rng(0)
+    return np.exp(np.r_[random.normal(-6.5, 0.7, NORMAL), random.normal(-5.5, 1.2, ABNORMAL)])
+
+
+@pytest.fixture
+def abnormal() -> np.ndarray:
+    return np.arange(NORMAL + ABNORMAL) >= NORMAL
+
+
+@pytest.fixture
+def evidence() -> dict[str, Any]:
+    return evidence_record()

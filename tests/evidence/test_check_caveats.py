@@ -1,0 +1,125 @@
+"""What the checks find is said in words, and nothing where there is nothing to say."""
+
+from __future__ import annotations
+
+from medanomaly.evidence.check_caveats import (
+    CHECK_CAVEATS,
+    covering,
+    field_of_view,
+    groups,
+    overfitting,
+    shortcut,
+    subgroups,
+)
+
+
+def figure(value, low=None, high=None, **more):
+    return {"value": value, "low": low, "high": high, **more}
+
+
+def row(name, auroc, low, difference, settled=True, direction="high"):
+    return {
+        "name": name,
+        "validation": 0.9,
+        "test": auroc,
+        "direction": direction,
+        "settled": settled,
+        "auroc": figure(auroc, low, auroc + 0.02),
+        "difference": figure(*difference),
+    }
+
+
+def baseline(rows, chosen_on="validation", view="none"):
+    check = {"chosen_on": chosen_on, "note": "", "left_out": 0, "all": rows}
+    check |= {key: rows[0][key] for key in ("name", "direction", "auroc", "difference")}
+    return {"data": {"reading": {"field_of_view": view}}, "checks": {"one_number": check, "field_of_view": check}}
+
+
+BEATEN, EQUAL, BETTER = (0.1, 0.05, 0.15), (0.01, -0.02, 0.04), (-0.2, -0.25, -0.15)
+
+
+def test_rivals_are_named_best_first_with_the_verdict():
+    rows = [row("redness", 0.87, 0.85, EQUAL), row("spread", 0.7, 0.6, BEATEN), row("sharpness", 0.94, 0.92, BETTER)]
+    found = shortcut(baseline(rows))
+    assert found["severity"] == "warning"
+    assert found["title"] == "One number ranks as well as the model: sharpness and redness"
+    assert "AUROC of 0.940" in found["text"]
+    assert "the model minus it −0.200 (95 % interval −0.250 to −0.150)" in found["text"]
+    assert "crop:N" in found["text"]
+    assert "crop:N" not in shortcut(baseline(rows, view="crop:0.67"))["text"]
+    assert "better than" in shortcut(baseline(rows[2:]))["title"]
+
+
+def test_a_number_whose_direction_validation_does_not_support_is_no_rival():
+    rows = [row("redness", 0.9, 0.88, BEATEN), row("sharpness", 0.94, 0.92, BETTER, settled=False)]
+    found = shortcut(baseline(rows))
+    assert (found["severity"], found["title"]) == ("note", "The model beats the best single number, redness")
+
+
+def test_a_number_picked_on_test_is_called_so():
+    rows = [row("redness", 0.9, 0.88, BETTER, settled=None)]
+    assert "picked on these test images" in shortcut(baseline(rows, "test"))["text"]
+
+
+def test_numbers_at_chance_and_undefined_ones_are_not_worth_a_word():
+    assert shortcut(baseline([row("mean", 0.55, 0.48, EQUAL)])) is None
+    undefined = baseline([{**row("mean", 0.9, 0.8, EQUAL), "auroc": figure(0.9), "difference": figure(0.0)}])
+    assert shortcut(undefined) is None
+    assert field_of_view(undefined) is None
+
+
+def test_the_border_is_a_warning_where_it_does_as_well_and_a_note_where_not():
+    assert field_of_view(baseline([row("border mean", 0.8, 0.75, EQUAL)]))["severity"] == "warning"
+    assert field_of_view(baseline([row("border mean", 0.8, 0.75, BEATEN)]))["severity"] == "note"
+    assert field_of_view(baseline([row("border mean", 0.62, 0.55, EQUAL)])) is None
+
+
+def cover(difference, covered=(0.55, 0.5, 0.6)):
+    check = {
+        "images": 40, "flagged": 30, "flips_back": 20, "random_flips_back": 3, "threshold": 0.5, "lower": 35,
+        "auroc": figure(0.9), "auroc_covered": figure(*covered), "auroc_random": figure(0.88),
+        "difference": figure(*difference), "no_control": 2, "too_large": 0, "empty": 0, "of": 42,
+    }  # fmt: skip
+    return {"checks": {"covering": check}}
+
+
+def test_covering_gives_a_verdict_either_way():
+    falls = covering(cover((0.33, 0.25, 0.4)))
+    assert (falls["severity"], falls["title"]) == ("note", "The score falls when the lesion is covered")
+    assert "20 pass with the lesion covered, 3 with the other region" in falls["text"]
+    assert "Left out: 2 with no place" in falls["text"]
+    partly = covering(cover((0.1, 0.05, 0.15), (0.78, 0.75, 0.81)))
+    assert (partly["severity"], "most of it stays" in partly["title"]) == ("warning", True)
+    assert "something else gives the class away" in partly["text"]
+    stays = covering(cover((0.01, -0.01, 0.03)))
+    assert (stays["severity"], stays["title"]) == ("warning", "The score does not fall when the lesion is covered")
+    assert "even rises" in covering(cover((-0.1, -0.2, -0.05)))["text"]
+    assert "open" in covering(cover((0.0, None, None)))["title"]
+
+
+def test_overfitting_groups_and_subgroups():
+    def split(value, low, high):
+        return {"checks": {"overfitting": {"auroc": figure(value, low, high), "training": 5, "validation": 6}}}
+
+    assert overfitting(split(0.9, 0.8, 0.95))["title"] == "The model knows its training images"
+    assert "more normal" in overfitting(split(0.2, 0.1, 0.3))["title"]
+    assert overfitting(split(0.55, 0.45, 0.65)) is None
+    none = {"groups": 0, "images": 0}
+    record = {"shared": {"train": {"groups": 1, "images": 4}, "val": none}, "test_groups": 9, "examples": ["p1"]}
+    assert "4 test images are of 1 groups in training" in groups({"checks": {"groups": record}})["text"]
+    assert groups({"checks": {"groups": {**record, "shared": {"train": none, "val": none}}}}) is None
+    level = {
+        "level": "ap",
+        "sensitivity": figure(0.4, 0.3, 0.5),
+        "gap": {"sensitivity": figure(-0.3, -0.4, -0.2, marked=True)},
+    }
+    found = subgroups({"checks": {"subgroups": {"columns": [{"column": "view", "levels": [level]}], "threshold": 1}}})
+    assert "view ap: sensitivity 0.400, −0.300 (95 % interval −0.400 to −0.200) against the rest" in found["text"]
+
+
+def test_checks_that_were_not_made_say_nothing():
+    for evidence in ({}, {"checks": None}, {"checks": {}}):
+        assert [check(evidence) for check in CHECK_CAVEATS] == [None] * len(CHECK_CAVEATS)
+    names = ("one_number", "field_of_view", "covering", "overfitting", "groups", "subgroups")
+    failed = {"checks": {name: {"reason": "no masks are known"} for name in names}}
+    assert [check(failed) for check in CHECK_CAVEATS] == [None] * len(CHECK_CAVEATS)
