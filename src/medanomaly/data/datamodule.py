@@ -6,19 +6,16 @@ import os
 from abc import abstractmethod
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from anomalib.data import AnomalibDataModule, ImageBatch
-from torch.utils.data import DataLoader
 from torchvision.transforms.v2 import Transform
 
 from medanomaly.data import artificial as anomalies
 from medanomaly.data import table as tables
 from medanomaly.data.cache import Images, key_of, stamp
 from medanomaly.data.dataset import MedicalDataset, RowReader
+from medanomaly.data.loaders import TableLoaders
 from medanomaly.data.usage import Usage
 from medanomaly.imaging import Reading, decode
 
@@ -29,7 +26,7 @@ class DataError(FileNotFoundError):
     """The data are not where they were looked for. The message says what is expected there and how to get it."""
 
 
-class MedicalDataModule(AnomalibDataModule):
+class MedicalDataModule(TableLoaders):
     """Medical images for anomalib's engine: one reader, splits by group, normals alone for training.
 
     A data plugin subclasses this, sets ``folder`` and ``expects``, and implements :meth:`samples`. All else is shared.
@@ -71,10 +68,6 @@ class MedicalDataModule(AnomalibDataModule):
     mask_note: str = ""
     #: Whether masks enclose lesions (boxes, circles): then FROC says how many are found, beside overlap by pixels.
     masks_enclose: bool = False
-
-    train_data: MedicalDataset
-    val_data: MedicalDataset
-    test_data: MedicalDataset
 
     def __init__(
         self,
@@ -261,61 +254,6 @@ class MedicalDataModule(AnomalibDataModule):
 
     def _setup(self, _stage: str | None = None) -> None:
         self.train_data, self.val_data, self.test_data = (self.subset(name) for name in tables.SPLITS)
-
-    # Splits come from the table: anomalib's own splitting is by image and would part the groups.
-    def _create_test_split(self) -> None: ...
-
-    def _create_val_split(self) -> None: ...
-
-    def train_dataloader(self) -> DataLoader:
-        """Training normals, in an order drawn anew each epoch from torch's global generator."""
-        return self._loader(self.train_data, self.train_batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Validation images in their order."""
-        return self._loader(self.val_data, self.eval_batch_size)
-
-    def test_dataloader(self) -> DataLoader:
-        """Test images in their order."""
-        return self._loader(self.test_data, self.eval_batch_size)
-
-    def normals_dataloader(self, split: str) -> DataLoader:
-        """Normal images of a split in their order, without augmentation: for densities and score statistics."""
-        data = self.subset(split)
-        return self._loader(data.only(~data.abnormal), self.eval_batch_size)
-
-    def images_dataloader(self, split: str) -> DataLoader:
-        """Images of a split in their order, with and without an abnormality, whatever use the model makes of them.
-
-        Artificial anomalies are left out: this is for what unlabelled images are needed for.
-        """
-        rows = self.table[self.table["split"] == split]
-        rows = rows[rows["artificial"] == ""] if "artificial" in rows else rows
-        if set(rows["image_path"]) <= set(self.usage.rows(self.table, split)["image_path"]):
-            data = self.subset(split)
-            wanted = set(rows["image_path"])
-            return self._loader(data.only(torch.tensor([path in wanted for path in data.paths])), self.eval_batch_size)
-        numbers, images = self._images_of(f"{split}, all", rows, False)
-        slots = [numbers[path] for path in rows["image_path"]]
-        return self._loader(MedicalDataset(rows, self.reading, images, slots, False), self.eval_batch_size)
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Leave a batch that is there already: lightning would walk through its paths, a millisecond a batch."""
-        if isinstance(batch, ImageBatch) and batch.gt_label is not None and batch.gt_label.device == device:
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
-
-    def _loader(self, data: MedicalDataset, batch_size: int, shuffle: bool = False) -> DataLoader:
-        if self.num_workers:
-            data.images.fill()  # once, here: what worker processes read, they would each read and forget
-        workers = 0 if data.ready and not data.augmentations else self.num_workers
-        return DataLoader(
-            data,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            num_workers=workers,
-            collate_fn=self.external_collate_fn or data.collate_fn,
-        )
 
 
 #: Options that change no pixel of any image, or are told apart beside it.
