@@ -187,7 +187,23 @@ def test_the_verdict_on_a_number_follows_the_paired_interval(low, high, number):
 
 @pytest.mark.parametrize(("low", "high", "expected"), [(0.1, 0.2, "good"), (-0.1, 0.1, "bad"), (None, None, "unclear")])
 def test_the_verdict_on_covering(low, high, expected):
-    assert state({**CHECKS["covering"], "difference": {"value": 0, "low": low, "high": high}}, "covering") == expected
+    covered = {"auroc_random": {"value": 0.8}, "auroc_covered": {"value": 0.65, "low": 0.6, "high": 0.7}}
+    found = {**CHECKS["covering"], **covered, "difference": {"value": 0.2, "low": low, "high": high}}
+    assert state(found, "covering") == expected
+
+
+def test_a_score_that_mostly_stays_without_the_lesion_is_no_good_verdict():
+    covered = {"auroc_random": {"value": 0.8}, "auroc_covered": {"value": 0.77, "low": 0.7, "high": 0.8}}
+    found = {**CHECKS["covering"], **covered, "difference": {"value": 0.03, "low": 0.01, "high": 0.05}}
+    assert state(found, "covering") == "bad"
+
+
+def test_a_number_that_was_not_chosen_but_ranks_as_well_is_named():
+    row = {"name": "spread", "settled": True, "auroc": {"value": 0.9, "low": 0.8}, "difference": {"low": -0.1}}
+    found = {**baseline(0.1, 0.2), "all": [{**row, "validation": 0.6, "test": 0.9, "direction": "high"}]}
+    text = honesty.told({"one_number": found}, {"value": 0.8}, True)[0]
+    assert text["state"] == "bad"
+    assert "not shown to rank better than spread" in text["text"]
 
 
 @pytest.mark.parametrize(

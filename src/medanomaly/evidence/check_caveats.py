@@ -29,7 +29,7 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     check = _made(evidence, "one_number")
     if check is None:
         return None
-    rivals = _rivals(check)
+    rivals = rivals_of(check)
     if not rivals:
         if (check["auroc"]["low"] or 0) <= _WEAK:
             return None
@@ -80,6 +80,12 @@ def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     return _note("The border tells the classes apart, less well than the model", text)
 
 
+def most_stays(check: Mapping[str, Any]) -> bool:
+    """Whether with the lesion covered images still rank above chance, by over half of what the control does."""
+    rest, above_chance = check["auroc_covered"]["low"], check["auroc_random"]["value"] - 0.5
+    return rest is not None and rest > 0.5 and check["difference"]["value"] < above_chance / 2
+
+
 def covering(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """Whether the score falls when the lesion is covered."""
     check = _made(evidence, "covering")
@@ -103,8 +109,7 @@ def covering(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     if low is None or high is None:
         return _note("Whether the score comes from the lesion is open", f"{text} The difference has no interval.")
     if low > 0:
-        rest, above_chance = check["auroc_covered"]["low"], check["auroc_random"]["value"] - 0.5
-        if rest is None or rest <= 0.5 or check["difference"]["value"] >= above_chance / 2:
+        if not most_stays(check):
             return _note("The score falls when the lesion is covered", text)
         return _warning(
             "The score falls when the lesion is covered, but most of it stays",
@@ -208,12 +213,13 @@ def _below(end: float | None) -> bool:
     return end is not None and end < 0
 
 
-def _rivals(check: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def rivals_of(check: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Numbers that the model is not shown to beat, best first: those whose direction validation images support."""
     found = [
         row
         for row in check["all"]
-        if row["settled"] is not False
+        if row.get("auroc")  # evidence of before has a name and an AUROC alone
+        and row["settled"] is not False
         and row["auroc"]["value"] >= _WEAK
         and (row["auroc"]["low"] or 0) > 0.5
         and not _above(row["difference"]["low"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from medanomaly.evidence.check_caveats import most_stays, rivals_of
 from medanomaly.evidence.wording import number, plain, raw, sentence, signed, span, with_span
 
 #: Titles of the checks, in the order of the page; others follow under their own names.
@@ -68,6 +69,10 @@ def _number(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> _Told:
         state, means = "bad", "This number alone ranks better than the model: a likely shortcut, and the one to beat."
     else:
         state, means = "bad", "It is not shown that the model ranks better than this number."
+    others = [row["name"] for row in rivals_of(check) if row["name"] != check.get("name")] if check.get("all") else []
+    if others:
+        but = "But it is not shown to rank better than" if state == "good" else "The same holds of"
+        state, means = "bad", f"{means} {but} {', '.join(others)} (listed below)."
     return state, f"{_best(check)} {means}{_note(check)}", _against(check, auroc)
 
 
@@ -129,6 +134,8 @@ def _covering(check: Mapping[str, Any]) -> _Told:
         state, means = "unclear", "The difference has no interval here."
     elif low > 0:
         state, means = "good", "Covering the lesion lowers the score more than covering something else."
+        if most_stays(check):
+            state, means = "bad", f"{means} But most of what tells the classes apart stays without it."
     else:
         state, means = "bad", "It is not shown that the score comes from the marked regions."
     facts = [
