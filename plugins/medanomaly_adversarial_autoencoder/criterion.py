@@ -5,21 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from medanomaly.models.positive import positive
+
 CRITERIA = ("either", "density", "reconstruction", "sum")
 #: The share of normal images below a calibrated value of 1, in each part.
 ANCHOR = 0.9
-
-
-def positive(z: torch.Tensor) -> torch.Tensor:
-    """The positive root v of v - 1/v = z, for z of any shape.
-
-    It is strictly increasing and never zero: 1 at z = 0, about z far above, about 1/\\|z\\| far below. A score that
-    crosses zero could not be compared between torch and OpenVINO by its relative difference.
-    """
-    half = z / 2
-    root = (half.square() + 1).sqrt()
-    # Below zero the sum would cancel, and far below all scores were one.
-    return torch.where(half >= 0, half + root, 1 / (root + half.abs()))
 
 
 class Criterion(nn.Module):

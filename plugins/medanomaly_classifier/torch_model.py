@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.backbone import ClassifierNetwork
+from medanomaly.models.positive import positive
 
 
 class ClassifierModel(nn.Module):
@@ -36,10 +37,11 @@ class ClassifierModel(nn.Module):
     def forward(self, image: torch.Tensor) -> InferenceBatch:
         """Raw score (B,) and map (B, 1, H, W) for images (B, 3, H, W) in [0, 1].
 
-        Both are differences of the abnormal from the normal class: of the logits, and of the activation maps (Zhou et
-        al., CVPR 2016), whose mean over the image is the score.
+        The map is the difference of the abnormal from the normal class's activation map (Zhou et al., CVPR 2016). Its
+        mean over the image is the difference z of the logits, and the score is v with v - 1/v = z: greater than zero,
+        1 at even odds, in the order of z.
         """
         logits, maps = self.classify(image)
         difference = maps[:, 1:] - maps[:, :1]
         anomaly_map = F.interpolate(difference, size=image.shape[-2:], mode="bilinear", align_corners=False)
-        return InferenceBatch(pred_score=logits[:, 1] - logits[:, 0], anomaly_map=anomaly_map)
+        return InferenceBatch(pred_score=positive(logits[:, 1] - logits[:, 0]), anomaly_map=anomaly_map)

@@ -7,8 +7,9 @@ from anomalib.engine import Engine
 import medanomaly.data as data
 from medanomaly.edge.detector import core
 from medanomaly.export.bundle import to_openvino
+from medanomaly.models.positive import positive
 from medanomaly_adversarial_autoencoder import AdversarialAutoencoder
-from medanomaly_adversarial_autoencoder.criterion import Criterion, positive
+from medanomaly_adversarial_autoencoder.criterion import Criterion
 from medanomaly_adversarial_autoencoder.rejection import Rejection
 
 SMALL = {"stages": 3, "width": 8, "latent": 4}

@@ -41,14 +41,15 @@ def train(tmp_path, network, data, epochs=3, callbacks=()):
     Engine(max_epochs=epochs, callbacks=list(callbacks), **arguments).train(network, datamodule=data)
 
 
-def test_the_score_is_the_difference_of_the_logits_and_the_mean_of_the_map():
+def test_the_score_follows_the_difference_of_the_logits_which_is_the_mean_of_the_map():
     network = Classifier(**TINY, upsample=2).eval().model
     image = torch.rand(3, 3, 32, 32)
     with torch.no_grad():
         out, (logits, maps) = network(image), network.classify(image)
     assert maps.shape == (3, 2, 8, 8)
-    torch.testing.assert_close(out.pred_score, logits[:, 1] - logits[:, 0])
-    torch.testing.assert_close(out.pred_score, out.anomaly_map.mean(dim=(1, 2, 3)), rtol=1e-4, atol=1e-5)
+    difference = logits[:, 1] - logits[:, 0]
+    torch.testing.assert_close(out.pred_score - 1 / out.pred_score, difference, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(difference, out.anomaly_map.mean(dim=(1, 2, 3)), rtol=1e-4, atol=1e-5)
 
 
 def test_moved_images_are_shifted_scaled_and_never_flipped():
