@@ -207,7 +207,8 @@ def table(names: Sequence[str], seeds: Sequence[int]) -> str:
     head = (
         "Test AUROC of seeds 0, 1, 2 (as many as were run) with 95 % intervals (bootstrap by group, Student's t on the "
         "logit scale), beside one number "
-        "an image that is no model, and the paired difference to it. Seconds: training and test on two CPU cores. "
+        "an image that is no model, and the paired difference to it. Seconds: training and test on one thread of two "
+        "CPU cores that other runs shared. "
         "Parity: largest relative difference of raw scores between torch and the exported bundle over all test images, "
         "and decisions that flip. Written by `python tools/results.py --write`.\n\n"
         "| configuration | normal + abnormal | mean | AUROC by seed | one number | difference | at most | parity |\n"
