@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medanomaly import __version__
-from medanomaly.commands import compare, decide, report
+from medanomaly.commands import compare, decide, infer, report
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -51,26 +51,6 @@ def _add_data(commands: argparse._SubParsersAction) -> None:
     check.add_argument("--root", default=None, help="folder of the data, instead of the configured one")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(run=_data_check)
-
-
-def _add_infer(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser(
-        "infer",
-        help="score images with an exported bundle; needs no torch",
-        description="Score images with a bundle. Every input gets one line in OUT/results.jsonl, failures included.",
-        epilog="Exit status: 0 all scored; 1 some failed (their records say why); 2 wrong bundle or option.",
-    )
-    parser.add_argument("bundle", type=Path, help="folder written by `medanomaly export`")
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image, or folder searched for images")
-    parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and overlays/")
-    parser.add_argument(
-        "--overlays",
-        choices=("flagged", "all", "none"),
-        default="flagged",
-        help="heat maps to write (default: flagged)",
-    )
-    parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
-    parser.set_defaults(run=_infer)
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
@@ -117,7 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_plugins, _add_data, _add_infer, _add_export, _add_demo, compare.add, decide.add, report.add):
+    for add in (_add_plugins, _add_data, infer.add, _add_export, _add_demo, compare.add, decide.add, report.add):
         add(commands)
     return parser
 
@@ -224,20 +204,6 @@ def _data_check(args: argparse.Namespace) -> int:
     else:
         show(report, Console())
     return 0 if report.ok else 1
-
-
-def _infer(args: argparse.Namespace) -> int:
-    from medanomaly.edge import BundleError
-    from medanomaly.edge.infer import infer
-
-    try:
-        summary = infer(args.bundle, args.inputs, args.out, overlays=args.overlays, device=args.device)
-    except BundleError as error:
-        return _fail(error)
-    except OSError as error:
-        return _fail(f"{args.out}: cannot be written ({error.strerror or error}). Records written so far are intact.")
-    print(summary.sentence())
-    return 1 if summary.failed else 0
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -36,6 +36,8 @@ def test_card_says_how_to_read_and_decide(tiny_bundle):
     assert card["parity"]["score_relative"] <= 1e-4
     assert card["parity"]["flips"] == 0
     assert card["parity"]["images"] == 40
+    assert set(card["self_test"]["figures"]) == {"raw_score", "map_mean"}
+    assert Detector(tiny_bundle).self_test()
     assert {path.name for path in tiny_bundle.iterdir()} == {"card.json", "model.xml", "model.bin", "validation.csv"}
 
 

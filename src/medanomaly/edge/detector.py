@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import cache
+import os
+import time
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from functools import cache as once
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import openvino as ov
 
 from medanomaly.decision.decider import Decider
-from medanomaly.decision.score import to_unit
-from medanomaly.edge.bundle import GRAPH, Bundle, BundleError
-from medanomaly.imaging import ImageError
+from medanomaly.edge import self_test
+from medanomaly.edge.bundle import Bundle, BundleError
+from medanomaly.edge.compiling import compile_bundle
+from medanomaly.edge.ordered import ordered
+from medanomaly.edge.result import Failure, Frame, Result
+from medanomaly.imaging import ImageError, Place
 
-#: Images decoded ahead of inference; bounds memory however many are streamed.
-_AHEAD = 8
+#: More readers than this wait for the disk, or for one another.
+_MOST_READERS = 8
 
 
-@cache
+@once
 def core() -> ov.Core:
     """OpenVINO's core, one for the process and kept to its end.
 
@@ -33,52 +37,23 @@ def core() -> ov.Core:
     return ov.Core()
 
 
-@dataclass(frozen=True)
-class Result:
-    """What the model says of one image.
-
-    Args:
-        input: Path, or the name given to an array.
-        raw_score: The model's own score, any range; higher is more abnormal.
-        score: In (0, 1), 0.5 at the operating point.
-        abnormal: The decision: whether ``raw_score`` is above the threshold, or for a two-sided rule its distance from
-            the centre.
-        image: (H, W, 3) float32 in [0, 1], as the model saw it.
-        heat: (H, W) float32 in (0, 1), 0.5 at the pixel threshold; None if the model gives no map.
-        mask: (H, W) of bool, pixels above the pixel threshold; None likewise.
-        parts: What the raw score is made of, by name; empty for a model with a single score.
-        p_value: Of the rule ``conformal``, in (0, 1]: how unusual the score is among normal validation images, see
-            :func:`medanomaly.decision.conformal.p_value`; None for other rules.
-    """
-
-    input: str
-    raw_score: float
-    score: float
-    abnormal: bool
-    image: np.ndarray
-    heat: np.ndarray | None
-    mask: np.ndarray | None
-    parts: dict[str, float] = field(default_factory=dict)
-    p_value: float | None = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An input that could not be scored, and why."""
-
-    input: str
-    error: str
-
-
 class Detector:
-    """Score images with an exported bundle.
+    """Score images with an exported bundle; may be called from several threads.
+
+    The first inference, which is slower, is done on loading, on a drawn image whose score the card knows: an
+    installation that computes otherwise is refused.
 
     Args:
         bundle: Folder of a bundle, or an opened one.
         device: OpenVINO device.
+        hint: ``latency``: each image as soon as may be; ``throughput``: many images, several at a time.
+        threads: Threads of inference; None leaves the choice to OpenVINO.
+        cache: Keep the compiled graph for the next start: True in the user's cache folder, False nowhere, or a folder.
+            A folder that cannot be written is no error.
 
     Raises:
-        BundleError: if the bundle cannot be used or the device is not there.
+        BundleError: if the bundle cannot be used, fails its self-test, or the device is not there.
+        ValueError: if ``hint`` or ``threads`` is wrong.
 
     Example:
         >>> detector = Detector("bundle")                       # doctest: +SKIP
@@ -86,28 +61,44 @@ class Detector:
         True
     """
 
-    def __init__(self, bundle: str | Path | Bundle, device: str = "CPU") -> None:
+    def __init__(
+        self,
+        bundle: str | Path | Bundle,
+        device: str = "CPU",
+        hint: str = "latency",
+        threads: int | None = None,
+        cache: bool | str | Path = True,
+    ) -> None:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
-        height, width = self.bundle.reading.size
-        try:
-            graph = core().read_model(self.bundle.path / GRAPH)
-            graph.reshape([1, 3, height, width])
-            # Without the hint OpenVINO computes in bfloat16 where the CPU has it, and decisions flip.
-            compiled = core().compile_model(graph, device, {"INFERENCE_PRECISION_HINT": "f32"})
-        except RuntimeError as error:
-            raise BundleError(f"{self.bundle.path}: cannot be compiled for {device} ({error}).") from error
+        self.device = device
+        compiled = compile_bundle(core(), self.bundle, device, hint, threads, cache)
         names = {name for port in compiled.outputs for name in port.get_names()}
         if "pred_score" not in names:
             raise BundleError(f"{self.bundle.path}: its graph has no output pred_score but {sorted(names)}.")
         self._has_map = "anomaly_map" in names
         self._parts: list[str] = self.bundle.card.get("parts", []) if "parts" in names else []
-        self._request = compiled.create_infer_request()
+        self._requests: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        self.requests = max(1, int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")))
+        for _ in range(self.requests):
+            self._requests.put(compiled.create_infer_request())
         point = self.bundle.card["operating_point"]
         self.decider = Decider.of(point)
         pixel = point.get("pixel")
         self._pixel = (np.float32(pixel["threshold"]), np.float32(pixel["scale"])) if pixel else None
+        self.self_test()
 
-    def __call__(self, image: str | Path | np.ndarray, name: str = "image") -> Result:
+    def self_test(self) -> bool:
+        """Score the drawn image again and compare with the card; see :mod:`medanomaly.edge.self_test`.
+
+        Returns:
+            False if the bundle is of a version that recorded no score of it.
+
+        Raises:
+            BundleError: if the score differs.
+        """
+        return self_test.check(self)
+
+    def __call__(self, image: str | Path | np.ndarray | Frame, name: str = "image") -> Result:
         """Score one image.
 
         Args:
@@ -117,18 +108,87 @@ class Detector:
         Raises:
             ImageError: if it cannot be read.
         """
+        start, seconds, reading = time.perf_counter(), None, self.bundle.reading
         if isinstance(image, np.ndarray):
-            return self.score(self.bundle.reading.prepare(image, name), name)
-        return self.score(self.bundle.reading.load(image), str(image))
+            prepared, place = reading.prepare_placed(image, name)
+        elif isinstance(image, Frame):
+            name, seconds = image.name, image.time
+            prepared, place = reading.prepare_placed(image.pixels, name)
+        else:
+            name = str(image)
+            prepared, place = reading.load_placed(image)
+        return self._scored(prepared, name, place, seconds, start)
 
     def score(self, image: np.ndarray, name: str = "image") -> Result:
         """Score an image that was read already: (H, W, 3) float32 in [0, 1], of the bundle's size."""
-        self._request.infer({0: np.ascontiguousarray(image.transpose(2, 0, 1)[None])})
-        raw = np.float32(self._request.get_tensor("pred_score").data.reshape(-1)[0])
-        heat = mask = None
-        if self._has_map and self._pixel:
-            raw_map = self.last_raw_map()
-            heat, mask = to_unit(raw_map, *self._pixel), raw_map > self._pixel[0]
+        return self._scored(image, name, None, None, time.perf_counter())
+
+    def batch(self, images: Iterable[str | Path | np.ndarray | Frame]) -> list[Result | Failure]:
+        """Score images and paths, several at a time under the hint ``throughput``; a bad one is a :class:`Failure`.
+
+        Arrays are called ``image 0``, ``image 1`` and so on, by their place among the images.
+        """
+        named = (
+            Frame(f"image {i}", image) if isinstance(image, np.ndarray) else image for i, image in enumerate(images)
+        )
+        return [outcome for outcome in self.stream(named) if outcome is not None]
+
+    def stream(
+        self,
+        source: Iterable[str | Path | Frame | Failure | None],
+        readers: int | None = None,
+        ahead: int | None = None,
+    ) -> Generator[Result | Failure, None, None]:
+        """Score a source of any length in its order; threads read ahead and feed the infer requests.
+
+        Memory is bounded by ``ahead``, not by the source. A consumer that stops early leaves no thread behind.
+
+        Args:
+            source: Paths and frames. A :class:`Failure` is handed on in its place; None says that there is nothing at
+                the moment, and brings out what is waiting.
+            readers: Threads beside one for each infer request; by default as many as leave a thread for each CPU core,
+                at least 1 and at most 8. With more, two cores did fewer images a second.
+            ahead: At most so many items are drawn from the source and not yet handed out; by default two for each
+                thread.
+
+        Yields:
+            A :class:`Result`, or a :class:`Failure` in place of an exception.
+        """
+        with closing(self.stream_idle(source, readers, ahead)) as outcomes:
+            yield from (outcome for outcome in outcomes if outcome is not None)
+
+    def stream_idle(
+        self,
+        source: Iterable[str | Path | Frame | Failure | None],
+        readers: int | None = None,
+        ahead: int | None = None,
+    ) -> Generator[Result | Failure | None, None, None]:
+        """:meth:`stream` that hands on each None of the source too, when all before it has come out."""
+        workers = self.requests + (readers or min(_MOST_READERS, max(1, _cores() - self.requests)))
+        return ordered(source, self._outcome, workers, ahead or 2 * workers)
+
+    def _outcome(self, item: str | Path | Frame | Failure) -> Result | Failure:
+        if isinstance(item, Failure):
+            return item
+        name, seconds = (item.name, item.time) if isinstance(item, Frame) else (str(item), None)
+        try:
+            return self(item)
+        except ImageError as error:
+            return Failure(name, str(error), seconds)
+        except Exception as error:  # whatever a file provokes is its record, never the end of the batch
+            return Failure(name, f"{name}: {type(error).__name__}: {error}", seconds)
+
+    def _scored(self, image: np.ndarray, name: str, place: Place | None, seconds: float | None, start: float) -> Result:
+        size = self.bundle.reading.size
+        tensor = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        request = self._requests.get()
+        try:
+            request.infer({0: tensor})
+            raw = np.float32(request.get_tensor("pred_score").data.reshape(-1)[0])
+            raw_map = request.get_tensor("anomaly_map").data.reshape(size).copy() if self._has_map else None
+            values = request.get_tensor("parts").data.reshape(-1).tolist() if self._parts else []
+        finally:
+            self._requests.put(request)
         p_value = self.decider.p_value(raw)
         return Result(
             name,
@@ -136,41 +196,16 @@ class Detector:
             float(self.decider.score(raw)),
             bool(self.decider.abnormal(raw)),
             image,
-            heat,
-            mask,
-            self._last_parts(),
+            raw_map,
+            self._pixel,
+            dict(zip(self._parts, values, strict=True)),
             None if p_value is None else float(p_value),
+            place,
+            seconds,
+            time.perf_counter() - start,
         )
 
-    def last_raw_map(self) -> np.ndarray:
-        """The raw map (H, W) float32 of the image scored last."""
-        height, width = self.bundle.reading.size
-        return self._request.get_tensor("anomaly_map").data.reshape(height, width).copy()
 
-    def _last_parts(self) -> dict[str, float]:
-        if not self._parts:
-            return {}
-        values = self._request.get_tensor("parts").data.reshape(-1)
-        return dict(zip(self._parts, map(float, values), strict=True))
-
-    def stream(self, paths: Iterable[str | Path], threads: int = 2) -> Iterator[Result | Failure]:
-        """Score paths in order, decoding ahead in threads; a bad file is a :class:`Failure` and the rest goes on."""
-        read = self.bundle.reading.load
-        waiting: deque[tuple[str, Future]] = deque()
-
-        def finish() -> Result | Failure:
-            path, image = waiting.popleft()
-            try:
-                return self.score(image.result(), path)
-            except ImageError as error:
-                return Failure(path, str(error))
-            except Exception as error:  # whatever a file provokes is its record, never the end of the batch
-                return Failure(path, f"{path}: {type(error).__name__}: {error}")
-
-        with ThreadPoolExecutor(threads) as pool:
-            for path in paths:
-                waiting.append((str(path), pool.submit(read, path)))
-                if len(waiting) > _AHEAD:
-                    yield finish()
-            while waiting:
-                yield finish()
+def _cores() -> int:
+    """CPU cores this process may use: a container or ``taskset`` may leave fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -2,135 +2,161 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import cv2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from medanomaly.edge import video
 from medanomaly.edge.bundle import Bundle
-from medanomaly.edge.detector import Detector, Failure, Result
-from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, frames, overlay
+from medanomaly.edge.detector import Detector
+from medanomaly.edge.inputs import expand, find_inputs, pending
+from medanomaly.edge.records import Records
+from medanomaly.edge.result import Failure, Frame
+from medanomaly.edge.stop import Stop
+from medanomaly.edge.watch import arrivals
+from medanomaly.edge.writing import Pictures, Summary, Writer
+from medanomaly.imaging import IMAGE_SUFFIXES
 
-RECORDS = "results.jsonl"
+#: What folders are searched for.
+SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES
 
-#: Suffixes of formats that hold one picture.
-_SINGLE = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp"})
-
-
-@dataclass
-class Summary:
-    """How many inputs were scored, flagged and failed, and where the records are."""
-
-    records: Path
-    scored: int = 0
-    flagged: int = 0
-    failed: int = 0
-
-    def sentence(self) -> str:
-        """The outcome in words."""
-        text = (
-            f"{self.scored} scored, {self.flagged} flagged as abnormal, {self.failed} failed. Records: {self.records}"
-        )
-        return text + ("\nFailed inputs have a record with status 'failed' that says why." if self.failed else "")
+#: The watched folder is looked at so many times while a file settles, and at least twice a second.
+_LOOKS = 4
 
 
-def find_inputs(inputs: Sequence[Path]) -> Iterator[Path | Failure]:
-    """Images named or found in folders (all levels, sorted), each frame of a file with several on its own.
+@dataclass(frozen=True)
+class Options:
+    """How inputs are scored and what is written.
 
-    A folder without any is a :class:`Failure`.
+    Args:
+        pictures: Which pictures are written.
+        resume: Go on after the records of an earlier run in the same folder; else they are replaced.
+        every: Of a video, every so many frames are scored, the first one included.
+        watch: A folder whose files are scored as they arrive, after the inputs, until a signal; None for none.
+        settle: Seconds for which a file in it must not change before it is complete.
+        device: OpenVINO device.
+        hint: ``latency`` or ``throughput``; None: ``latency`` with ``watch``, else ``throughput``.
+        threads: Threads of inference; None leaves the choice to OpenVINO.
+        cache: Keep the compiled graph, see :class:`~medanomaly.edge.Detector`.
+
+    Raises:
+        ValueError: if a number is out of range, or ``watch`` is no folder.
     """
-    for path in inputs:
-        if not path.is_dir():
-            yield from _frames(path)
-            continue
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-        if not found:
-            kinds = ", ".join(sorted(suffix[1:] for suffix in IMAGE_SUFFIXES))
-            yield Failure(str(path), f"{path}: the folder holds no images ({kinds}).")
-        for file in found:
-            yield from _frames(file)
+
+    pictures: Pictures = field(default_factory=Pictures)
+    resume: bool = False
+    every: int = 1
+    watch: Path | None = None
+    settle: float = 2.0
+    device: str = "CPU"
+    hint: str | None = None
+    threads: int | None = None
+    cache: bool | str | Path = True
+
+    def __post_init__(self) -> None:
+        """Check what can be checked before anything is read."""
+        if self.every < 1:
+            raise ValueError(f"every must be at least 1, not {self.every}")
+        if not 0 <= self.settle < float("inf"):
+            raise ValueError(f"settle must be a number of seconds from 0, not {self.settle}")
+        if self.watch is not None and not self.watch.is_dir():
+            raise ValueError(f"{self.watch}: is no folder to watch")
 
 
-def _frames(path: Path) -> list[Path]:
-    """Every frame of a file that can hold several; a file that cannot be read stays one input, and fails as one."""
-    if path.suffix.lower() in _SINGLE:
-        return [path]
-    try:
-        return [Path(address) for address in frames(path)]
-    except ImageError:
-        return [path]
-
-
-def infer(bundle: Path, inputs: Sequence[Path], out: Path, overlays: str = "flagged", device: str = "CPU") -> Summary:
-    """Score inputs and write ``results.jsonl`` (flushed line by line) and heat maps below ``out``.
+def infer(
+    bundle: str | Path,
+    inputs: Sequence[str | Path],
+    out: str | Path,
+    options: Options | None = None,
+    stop: Stop | None = None,
+) -> Summary:
+    """Score inputs and write ``results.jsonl`` line by line, and what ``options`` ask for, below ``out``.
 
     Args:
         bundle: Folder of the bundle.
-        inputs: Images and folders.
-        out: Folder of the results; records of an earlier run there are replaced.
-        overlays: Which heat maps to write: ``flagged``, ``all`` or ``none``.
-        device: OpenVINO device.
+        inputs: Files, folders and patterns, see :func:`medanomaly.edge.inputs.find_inputs`.
+        out: Folder of the results.
+        options: By default overlays of what is flagged, and nothing else.
+        stop: Asked after each record whether to end.
+
+    Returns:
+        What was done. Its ``signum`` tells of a signal that ended it; all records are whole then.
 
     Raises:
         BundleError: if the bundle cannot be used.
-        OSError: if ``out`` cannot be written.
+        ResumeError: if there is nothing that can be gone on with.
+        ValueError: if an option is wrong.
+        OSError: if ``out`` cannot be written; records so far are whole.
     """
+    options, stop, out = options or Options(), stop or Stop(), Path(out)
     opened = Bundle.open(bundle)
-    detector = Detector(opened, device)
-    listed = list(find_inputs(inputs))
-    out.mkdir(parents=True, exist_ok=True)
-    summary = Summary(out / RECORDS)
+    hint = options.hint or ("throughput" if options.watch is None else "latency")
+    detector = Detector(opened, options.device, hint, options.threads, options.cache)
+    listing = list(find_inputs(inputs, SUFFIXES, leave_out=out))
+    done: Counter[str] = Counter()
+    with Records(out, opened, options.resume) as records, _progress() as progress:
+        writer = Writer(out, records, options.pictures)
+        for number, record in enumerate(records.before()):
+            done[str(record["input"])] += 1
+            writer.remember(record, number)
+        task = progress.add_task("Scoring", total=None if options.watch else len(listing))
+        total = len(listing)
+
+        def grow(by: int) -> None:
+            nonlocal total
+            total += by
+            progress.update(task, total=None if options.watch else total)
+
+        stop.gentle = True
+        try:
+            source = _source(_items(listing, options, out, stop), options.every, done, grow)
+            with closing(detector.stream_idle(source)) as outcomes:
+                for outcome in outcomes:
+                    if outcome is None:
+                        writer.finish()
+                    else:
+                        writer.write(outcome)
+                        progress.advance(task)
+                    if stop.signum is not None:
+                        break
+            writer.finish()
+        finally:
+            stop.gentle = False
+        writer.summary.signum = stop.signum
+    return writer.summary
+
+
+def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with (
-        open(out / RECORDS, "w", encoding="utf-8") as lines,  # noqa: PTH123
-        Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty()) as progress,
-    ):
-        task = progress.add_task("Scoring", total=len(listed))
-        for number, outcome in enumerate(_outcomes(detector, listed)):
-            record = _record(outcome, number, out, overlays, summary)
-            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
-            lines.flush()
-            progress.advance(task)
-    return summary
+    return Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
 
 
-def _outcomes(detector: Detector, listed: Sequence[Path | Failure]) -> Iterator[Result | Failure]:
-    results = detector.stream(item for item in listed if not isinstance(item, Failure))
-    for item in listed:
-        yield item if isinstance(item, Failure) else next(results)
+def _items(listing: list[str | Failure], options: Options, out: Path, stop: Stop) -> Iterator[str | Failure | None]:
+    yield from listing
+    if options.watch is not None:
+        poll = min(0.5, max(0.02, options.settle / _LOOKS))
+        yield from arrivals(options.watch, SUFFIXES, options.settle, poll, stop.wait, leave_out=out)
 
 
-def _record(outcome: Result | Failure, number: int, out: Path, overlays: str, summary: Summary) -> dict[str, Any]:
-    if isinstance(outcome, Result) and not all(map(math.isfinite, (outcome.raw_score, *outcome.parts.values()))):
-        outcome = Failure(outcome.input, f"{outcome.input}: the model's score is {outcome.raw_score} {outcome.parts}.")
-    if isinstance(outcome, Failure):
-        summary.failed += 1
-        return {"input": outcome.input, "status": "failed", "error": outcome.error}
-    summary.scored += 1
-    summary.flagged += outcome.abnormal
-    record: dict[str, Any] = {
-        "input": outcome.input,
-        "status": "ok",
-        "raw_score": outcome.raw_score,
-        "score": outcome.score,
-        "decision": "abnormal" if outcome.abnormal else "normal",
-    }
-    if outcome.p_value is not None:
-        record["p_value"] = outcome.p_value
-    if outcome.parts:
-        record["parts"] = outcome.parts
-    if outcome.heat is not None and (overlays == "all" or (overlays == "flagged" and outcome.abnormal)):
-        # The number keeps files of one name in different folders apart.
-        name = f"overlays/{number:06d}-{Path(outcome.input).stem}.png"
-        (out / "overlays").mkdir(exist_ok=True)
-        picture = overlay(outcome.image, outcome.heat)
-        (out / name).write_bytes(cv2.imencode(".png", picture[:, :, ::-1])[1].tobytes())
-        record["overlay"] = name
-    return record
+def _source(
+    items: Iterable[str | Failure | None], every: int, done: Counter[str], grow: Callable[[int], None]
+) -> Iterator[str | Frame | Failure | None]:
+    """What is still to be scored; ``grow`` hears how many inputs a file gives beyond one."""
+    for item in items:
+        if item is None:
+            yield None
+            continue
+        given = 0
+        for single in pending(item, done) if isinstance(item, Failure) else expand(item, every, done):
+            given += 1
+            if given > 1:
+                grow(1)
+            yield single
+        if not given:
+            grow(-1)

@@ -19,6 +19,7 @@ from medanomaly import __version__
 from medanomaly.edge import Detector
 from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, SCORES, WEIGHTS, Bundle, sha256
 from medanomaly.edge.infer import find_inputs
+from medanomaly.edge.self_test import record
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.limits import INTENDED_USE
 from medanomaly.export.parity import TOLERANCE, parity
@@ -56,7 +57,7 @@ def export_run(
         card = _card(run, part)
         card["validation"] = _scores(run, part)
         _write(part, card)
-        detector = Detector(Bundle.open(part))
+        detector = Detector(Bundle.open(part), cache=False)
         card["parity"] = parity(run.model.model, detector, _images(run, images, limit))
         proof = card["parity"]
         if not proof["images"]:
@@ -66,6 +67,7 @@ def export_run(
                 f"The exported graph differs from torch: largest relative difference {proof['score_relative']:.2e} on "
                 f"{proof['worst']} (tolerance {TOLERANCE:g}), {proof['flips']} decisions flip. No bundle was written."
             )
+        card["self_test"] = record(detector)
         _write(part, card)
         if out.exists():
             shutil.rmtree(out)

@@ -4,11 +4,13 @@ from medanomaly.imaging.decode import IMAGE_SUFFIXES, decode, decode_mask, frame
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import View
 from medanomaly.imaging.overlay import outline, overlay
+from medanomaly.imaging.place import Place
 from medanomaly.imaging.reading import Reading
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "ImageError",
+    "Place",
     "Reading",
     "View",
     "decode",

@@ -14,6 +14,7 @@ from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import FieldOfView, View
 from medanomaly.imaging.intensity import Intensity, chroma
 from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.place import Place
 from medanomaly.imaging.shrink import shrink
 
 COLOURS = ("rgb", "grey", "grey-only")
@@ -79,6 +80,16 @@ class Reading:
         """
         return self.load_pair(path)[0]
 
+    def load_placed(self, path: str | Path) -> tuple[np.ndarray, Place]:
+        """:meth:`load`, and where in the file's picture the result lies.
+
+        Raises:
+            ImageError: as for :meth:`load`.
+        """
+        picture = read(path, self._reduction, self._intensity.voi)
+        view = self._view.find(picture, path)
+        return self._prepared(picture, view, path), Place.of(view, picture.shape, self.size)
+
     def load_pair(self, path: str | Path, mask_path: str | Path | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Read an image and its mask through one field of view.
 
@@ -112,6 +123,12 @@ class Reading:
             ImageError: if a float image leaves [0, 1] under ``dtype``, or the field of view does not fit.
         """
         return self.prepare_pair(image, None, name)[0]
+
+    def prepare_placed(self, image: np.ndarray, name: str | Path = "image") -> tuple[np.ndarray, Place]:
+        """:meth:`prepare`, and where in the image the result lies."""
+        picture = Picture.of(image)
+        view = self._view.find(picture, name)
+        return self._prepared(picture, view, name), Place.of(view, picture.shape, self.size)
 
     def prepare_pair(
         self, image: np.ndarray, mask: np.ndarray | None, name: str | Path = "image", mask_name: str | Path = "mask"

@@ -1,0 +1,114 @@
+"""``medanomaly infer``: score files, folders, lists, videos and arriving files with a bundle."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "infer",
+        help="score images with an exported bundle; needs no torch",
+        description="Score images with a bundle. Every input gets one line in OUT/results.jsonl, failures included.",
+        epilog="Exit status: 0 all scored; 1 some failed (their records say why); 2 wrong bundle or option, or OUT "
+        "cannot be written; 130 or 143 ended by SIGINT or SIGTERM, with all records whole. More: docs/edge.md.",
+    )
+    parser.add_argument("bundle", type=Path, help="folder written by `medanomaly export`")
+    parser.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="image, DICOM or video; folder searched for them; quoted pattern such as 'study/**/*.png'; or - for a "
+        "list on standard input, one path a line",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and pictures")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on after the records in OUT, as after a kill (default: replace them)"
+    )
+    for name, what, default in (
+        ("overlays", "heat maps over the image", "flagged"),
+        ("masks", "masks at the original size", "none"),
+        ("maps", "heat maps of 16 bit at the original size", "none"),
+    ):
+        parser.add_argument(
+            f"--{name}",
+            choices=("flagged", "all", "none"),
+            default=default,
+            help=f"{what} to write (default: {default})",
+        )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="of a video, every Nth frame (default: 1)")
+    parser.add_argument(
+        "--watch", type=Path, default=None, metavar="DIR", help="then score files as they arrive in DIR, until a signal"
+    )
+    parser.add_argument(
+        "--settle",
+        type=float,
+        default=2.0,
+        metavar="SECONDS",
+        help="a file in DIR is complete when it has not changed for so long (default: 2)",
+    )
+    parser.add_argument("--device", default="CPU", help="OpenVINO device (default: CPU)")
+    parser.add_argument(
+        "--hint",
+        choices=("latency", "throughput"),
+        default=None,
+        help="each image soon, or many side by side (default: throughput; latency with --watch)",
+    )
+    parser.add_argument("--threads", type=int, default=None, metavar="N", help="threads of inference (default: all)")
+    parser.add_argument("--no-cache", action="store_true", help="do not keep the compiled graph in ~/.cache/medanomaly")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    from medanomaly.edge.bundle import BundleError
+    from medanomaly.edge.infer import Options, infer
+    from medanomaly.edge.inputs import STDIN, listed
+    from medanomaly.edge.records import ResumeError
+    from medanomaly.edge.stop import Stopped, on_signals
+    from medanomaly.edge.writing import Pictures
+
+    if not args.inputs and args.watch is None:
+        return _fail("name an input, or a folder with --watch.")
+    with on_signals() as stop:
+        try:
+            options = Options(
+                Pictures(args.overlays, args.masks, args.maps),
+                args.resume,
+                args.every,
+                args.watch,
+                args.settle,
+                args.device,
+                args.hint,
+                args.threads,
+                cache=not args.no_cache,
+            )
+            inputs = [
+                path for given in args.inputs for path in (listed(sys.stdin.buffer) if given == STDIN else [given])
+            ]
+            summary = infer(args.bundle, inputs, args.out, options, stop)
+        except Stopped as stopped:
+            print(f"Stopped by {signal.Signals(stopped.signum).name}.", file=sys.stderr)
+            return 128 + stopped.signum
+        except (BundleError, ResumeError) as error:
+            return _fail(error)
+        except ValueError as error:
+            return _fail(f"{str(error).rstrip('.')}.")
+        except OSError as error:
+            return _fail(
+                f"{args.out}: cannot be written ({error.strerror or error}). Records written so far are intact."
+            )
+    print(summary.sentence())
+    if summary.signum is not None:
+        print(f"Stopped by {signal.Signals(summary.signum).name}. Go on with --resume.", file=sys.stderr)
+        return 128 + summary.signum
+    return 1 if summary.failed or summary.failed_before else 0
+
+
+def _fail(message: object) -> int:
+    print(f"medanomaly: {message}", file=sys.stderr)
+    return 2

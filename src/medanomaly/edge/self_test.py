@@ -1,0 +1,81 @@
+"""A drawn image with a known score: what an installation must give before it is trusted with others."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from medanomaly.edge.bundle import BundleError
+
+if TYPE_CHECKING:
+    from medanomaly.edge.detector import Detector
+    from medanomaly.edge.result import Result
+
+#: The drawing below. Another drawing gets another name, and runtimes that lack it skip the comparison.
+PATTERN = "waves-1"
+
+#: Largest difference relative to the recorded figure that another CPU's order of summation may make, in f32; the
+#: limit of the parity record. bfloat16, which this is to catch, is off by some 1e-3.
+TOLERANCE = 1e-4
+
+
+def image(size: tuple[int, int]) -> np.ndarray:
+    """The drawn image: (H, W, 3) float32 in [0, 1], made of whole numbers alone, so that it is the same everywhere."""
+    row, column, channel = np.ogrid[: size[0], : size[1], :3]
+    waves = (7 * row + 3 * column + row * column // 5 + 61 * channel) % 256
+    return (np.abs(waves - 128) * 2).clip(0, 255).astype(np.float32) / np.float32(255)
+
+
+def figures(result: Result) -> dict[str, float]:
+    """What is compared: the raw score, and the mean of the raw map where there is one."""
+    found = {"raw_score": result.raw_score}
+    if result.raw_map is not None:
+        found["map_mean"] = float(result.raw_map.mean(dtype=np.float64))
+    return found
+
+
+def record(detector: Detector, tolerance: float = TOLERANCE) -> dict[str, Any] | None:
+    """The card's entry ``self_test``: name of the drawing, figures and tolerance; None if the figures are not finite.
+
+    A model that was never meant for such an image may give infinity; it has no self-test then.
+    """
+    found = figures(detector.score(image(detector.bundle.reading.size)))
+    if not all(map(math.isfinite, found.values())):
+        return None
+    return {"image": PATTERN, "figures": found, "tolerance": tolerance}
+
+
+def check(detector: Detector) -> bool:
+    """Score the drawn image and compare with the card.
+
+    Returns:
+        Whether there was something to compare with: bundles of earlier versions have no such record.
+
+    Raises:
+        BundleError: if a figure differs by more than the tolerance.
+    """
+    found = figures(detector.score(image(detector.bundle.reading.size)))
+    kept = detector.bundle.card.get("self_test")
+    if not isinstance(kept, dict) or kept.get("image") != PATTERN:
+        return False
+    try:
+        expected = {name: float(value) for name, value in kept["figures"].items()}
+        tolerance = float(kept["tolerance"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(
+            f"{detector.bundle.path}: the self_test of its card is incomplete ({error}). Export the bundle again."
+        ) from error
+    # A score near zero may be the difference of large ones: what it spreads over is the measure then.
+    spread = {"raw_score": float(detector.decider.scale)}
+    for name, value in expected.items():
+        got = found.get(name, math.nan)
+        if not abs(got - value) <= tolerance * max(abs(value), spread.get(name, 0.0)):
+            raise BundleError(
+                f"{detector.bundle.path}: fails its self-test on {detector.device}: {name} of the drawn image is "
+                f"{got:.9g}, and was {value:.9g} at the export (tolerance {tolerance:g}, relative). Do not use these "
+                "results. Delete the compile cache (~/.cache/medanomaly) and try again, try device CPU, or export the "
+                "bundle again with the versions installed here."
+            )
+    return True

@@ -1,0 +1,84 @@
+"""Frames of a video through OpenCV, one after the other: a study of eight hours never lies in memory."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+
+from medanomaly.edge.result import Failure, Frame
+from medanomaly.imaging.errors import MAX_PIXELS
+
+#: What counts as a video, by suffix.
+SUFFIXES = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".wmv", ".webm"})
+
+_COPY = "Copy or export it again."
+
+# FFmpeg writes its own complaints about broken files to stderr; ours name the file and the remedy. It asks but once,
+# when the first video of the process is opened.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+#: A container's count of frames is often an estimate from length and rate: a video is cut off if it lacks more than
+#: this share of them, and more than two.
+_LACKING = 0.02
+
+
+def address(path: str, number: int) -> str:
+    """The name of a frame, counted from 1: ``study.mp4#frame=25``."""
+    return f"{path}#frame={number}"
+
+
+def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: False) -> Iterator[Frame | Failure]:
+    """Every so many frames of a video, the first one included, in colour and upright.
+
+    A frame that cannot be decoded is a :class:`Failure` of its own and the rest goes on. A video that ends well
+    before its declared length gets one at the frame where it ends.
+
+    Args:
+        path: The video.
+        every: 1 for each frame, 25 for every 25th.
+        skip: Asked with each frame's address; those it says True to are passed over without decoding.
+    """
+    capture = cv2.VideoCapture(path)
+    try:
+        if not Path(path).is_file() or not capture.isOpened():
+            if not skip(path):
+                missing = "does not exist" if not Path(path).exists() else f"cannot be opened as a video. {_COPY[:-1]}"
+                yield Failure(path, f"{path}: {missing}.")
+            return
+        rate = _number(capture.get(cv2.CAP_PROP_FPS))
+        if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
+            if not skip(path):
+                yield Failure(path, f"{path}: its frames are over the limit of {MAX_PIXELS} pixels.")
+            return
+        number = 0
+        while capture.grab():
+            number += 1
+            if (number - 1) % every:
+                continue
+            name = address(path, number)
+            if skip(name):
+                continue
+            time = _number(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+            if not time and rate:
+                time = (number - 1) / rate
+            good, pixels = capture.retrieve()
+            if good and pixels is not None and pixels.size:
+                yield Frame(name, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), time)
+            else:
+                yield Failure(name, f"{name}: cannot be decoded. {_COPY}", time)
+        declared = _number(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        if number == 0 or declared - number > max(_LACKING * declared, 2):
+            name = address(path, number + 1)
+            if not skip(name):
+                yield Failure(name, f"{name}: the video breaks off here, of {declared:.0f} declared frames. {_COPY}")
+    finally:
+        capture.release()
+
+
+def _number(value: float) -> float:
+    """A property's value, 0 where the container tells none."""
+    return value if math.isfinite(value) and 0 < value < 1e12 else 0.0

@@ -1,0 +1,181 @@
+"""What a run of ``medanomaly infer`` leaves for each input: its record, and the pictures asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from medanomaly.edge import timeline
+from medanomaly.edge.records import Records
+from medanomaly.edge.result import Failure, Result
+from medanomaly.imaging import overlay
+
+#: Of which images pictures are written.
+WHICH = ("flagged", "all", "none")
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Which pictures are written, each ``flagged``, ``all`` or ``none``.
+
+    Args:
+        overlays: Heat maps over the image, at the model's size.
+        masks: Pixels above the pixel threshold, white on black, at the original size.
+        maps: Heat maps at the original size, 16-bit grey: value / 65535, 0.5 at the pixel threshold.
+    """
+
+    overlays: str = "flagged"
+    masks: str = "none"
+    maps: str = "none"
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        for name, value in vars(self).items():
+            if value not in WHICH:
+                raise ValueError(f"{name} must be one of {', '.join(WHICH)}, not '{value}'")
+
+
+@dataclass
+class Summary:
+    """What a run did.
+
+    Args:
+        records: Where the records are.
+        scored: Inputs scored in this run.
+        flagged: Those of them that are abnormal.
+        failed: Inputs that failed in this run.
+        before: Records there were before, in a run that was gone on with.
+        failed_before: Those of them that tell of a failure.
+        signum: The signal that ended the run; None if it came to its end.
+    """
+
+    records: Path
+    scored: int = 0
+    flagged: int = 0
+    failed: int = 0
+    before: int = 0
+    failed_before: int = 0
+    signum: int | None = None
+
+    def sentence(self) -> str:
+        """The outcome in words."""
+        text = f"{self.scored} scored, {self.flagged} flagged as abnormal, {self.failed} failed"
+        if self.before:
+            text += f"; {self.before} had a record before, {self.failed_before} of them of a failure"
+        text += f". Records: {self.records}"
+        why = "\nFailed inputs have a record with status 'failed' that says why."
+        return text + (why if self.failed or self.failed_before else "")
+
+
+@dataclass
+class _Video:
+    first: int
+    rows: list[timeline.Row] = field(default_factory=list)
+
+
+class Writer:
+    """Write records, pictures and timelines.
+
+    Args:
+        out: Folder of the results.
+        records: The opened records; those of an earlier run are :meth:`remember`\\ ed first.
+        pictures: Which pictures are written.
+    """
+
+    def __init__(self, out: Path, records: Records, pictures: Pictures) -> None:
+        self.out, self.records, self.pictures = out, records, pictures
+        self.summary = Summary(records.path)
+        self._videos: dict[str, _Video] = {}
+
+    def remember(self, record: dict[str, Any], number: int) -> None:
+        """Take in a record of the run before; ``number`` is its place among all records."""
+        self.summary.before += 1
+        self.summary.failed_before += record.get("status") == "failed"
+        self._in_timeline(record, number)
+
+    def _in_timeline(self, record: dict[str, Any], number: int) -> None:
+        found = timeline.row_of(record)
+        if found:
+            self._videos.setdefault(found[0], _Video(number)).rows.append(found[1])
+
+    def write(self, outcome: Result | Failure) -> None:
+        """Write what is left of one input; the record last, so that what it names is there.
+
+        Raises:
+            OSError: if the disk is full, or ``out`` is gone.
+        """
+        if isinstance(outcome, Result) and not outcome.finite:
+            text = f"{outcome.input}: the model's score is {outcome.raw_score} {outcome.parts or ''}".rstrip() + "."
+            outcome = Failure(outcome.input, text, outcome.time)
+        number = self.records.count
+        record = self._failed(outcome) if isinstance(outcome, Failure) else self._scored(outcome, number)
+        self.records.append(record)
+        self._in_timeline(record, number)
+        current = timeline.row_of(record)
+        self.finish(but=current[0] if current else None)
+
+    def finish(self, but: str | None = None) -> None:
+        """Write the timelines that are waiting, of all videos but one."""
+        for name in [name for name in self._videos if name != but]:
+            video = self._videos.pop(name)
+            timeline.write(self.out / "timelines", _file_name(video.first, name), name, video.rows)
+
+    def _failed(self, outcome: Failure) -> dict[str, Any]:
+        self.summary.failed += 1
+        record: dict[str, Any] = {"input": outcome.input, "status": "failed", "error": outcome.error}
+        if outcome.time is not None:
+            record["time"] = round(outcome.time, 3)
+        return record
+
+    def _scored(self, outcome: Result, number: int) -> dict[str, Any]:
+        self.summary.scored += 1
+        self.summary.flagged += outcome.abnormal
+        record: dict[str, Any] = {
+            "input": outcome.input,
+            "status": "ok",
+            "raw_score": outcome.raw_score,
+            "score": outcome.score,
+            "decision": outcome.decision,
+        }
+        if outcome.p_value is not None:
+            record["p_value"] = outcome.p_value
+        if outcome.parts:
+            record["parts"] = outcome.parts
+        if outcome.time is not None:
+            record["time"] = round(outcome.time, 3)
+        record["seconds"] = round(outcome.seconds, 4)
+        if outcome.heat is not None:
+            self._draw(outcome, outcome.heat, _file_name(number, outcome.input), record)
+        return record
+
+    def _draw(self, outcome: Result, heat: np.ndarray, name: str, record: dict[str, Any]) -> None:
+        def wanted(which: str) -> bool:
+            return which == "all" or (which == "flagged" and outcome.abnormal)
+
+        if wanted(self.pictures.overlays):
+            record["overlay"] = self._png("overlays", name, overlay(outcome.image, heat)[:, :, ::-1])
+        if wanted(self.pictures.masks):
+            mask = outcome.mask_at_original()
+            assert mask is not None  # wherever there is a heat map
+            record["mask"] = self._png("masks", name, mask.astype(np.uint8) * 255)
+        if wanted(self.pictures.maps):
+            full = outcome.heat_at_original()
+            assert full is not None
+            record["map"] = self._png("maps", name, np.rint(full * 65535).astype(np.uint16))
+
+    def _png(self, folder: str, name: str, picture: np.ndarray) -> str:
+        (self.out / folder).mkdir(exist_ok=True)
+        written = f"{folder}/{name}.png"
+        (self.out / written).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        return written
+
+
+def _file_name(number: int, path: str) -> str:
+    """A name without suffix; the number keeps files of one name in different folders apart."""
+    file, mark, frame = path.rpartition("#frame=")
+    stem = Path(file if mark else path).stem[:50]
+    return f"{number:06d}-{stem}" + (f"-{frame}" if mark else "")
