@@ -16,7 +16,7 @@ from medanomaly.cli import main
 from medanomaly.decision.rules import choose_threshold
 from medanomaly.edge import Bundle, Detector
 from medanomaly.evidence import run_tables as tables
-from medanomaly.evidence.collect import image_metrics
+from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.export import Run, export_run
 
 

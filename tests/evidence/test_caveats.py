@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evidence.caveats import caveats
-from medanomaly.evidence.collect import image_metrics
+from medanomaly.evidence.image_figures import image_metrics
 
 
 def evidence(normal: np.ndarray, abnormal: np.ndarray, threshold: float, **changes) -> dict:

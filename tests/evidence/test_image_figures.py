@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import matthews_corrcoef, roc_auc_score
+from sklearn.metrics import f1_score, matthews_corrcoef, roc_auc_score
 
 from medanomaly.evidence.image_figures import image_metrics
 
@@ -30,6 +30,7 @@ def test_figures_equal_scikit_learn():
     assert found["auroc"]["value"] == pytest.approx(roc_auc_score(truth, raw), abs=1e-12)
     assert found["partial_auroc"]["value"] == pytest.approx(roc_auc_score(truth, raw, max_fpr=0.1), abs=1e-9)
     assert found["mcc"]["value"] == pytest.approx(matthews_corrcoef(truth, decision), abs=1e-12)
+    assert found["f1"]["value"] == pytest.approx(f1_score(truth, decision), abs=1e-12)
     assert found["flag_all_f1"] == pytest.approx(2 * 0.25 / 1.25)
     for name in ("auroc", "partial_auroc", "average_precision", "f1", "mcc", "balanced_accuracy"):
         assert found[name]["low"] < found[name]["value"] < found[name]["high"], name

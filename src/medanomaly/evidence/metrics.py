@@ -151,13 +151,6 @@ class Confusion:
         return self.true_positive, self.true_positive + self.false_positive
 
 
-def f1(decision: np.ndarray, abnormal: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """F1: the harmonic mean of precision and sensitivity; NaN if nothing is abnormal and nothing flagged."""
-    w = np.ones(len(abnormal)) if weights is None else weights
-    both, either = (w * (decision & abnormal)).sum(), (w * decision).sum() + (w * abnormal).sum()
-    return float(2 * both / either) if either > 0 else float("nan")
-
-
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """95 % interval of a proportion (Wilson 1927); (NaN, NaN) without trials."""
     if trials == 0:

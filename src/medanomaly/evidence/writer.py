@@ -21,13 +21,15 @@ from medanomaly.data.table import counts, digest
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.checks import run_checks
-from medanomaly.evidence.collect import SCHEMA, image_metrics
 from medanomaly.evidence.gallery import Gallery
+from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.report import render
 
 logger = logging.getLogger(__name__)
 
+#: Version of the layout of ``evidence.json`` and ``run.json``.
+SCHEMA = 1
 _PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy")
 
 

@@ -16,7 +16,7 @@ from medanomaly.decision.decider import summary
 from medanomaly.decision.rules import Value
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
-from medanomaly.evidence.collect import image_metrics
+from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.report import render
 from medanomaly.export.again import batches, cases_of
 from medanomaly.export.run import Run
