@@ -45,6 +45,11 @@ class Header:
     pages: tuple[int, ...] = (0,)
 
     @property
+    def grey(self) -> bool:
+        """Whether every decoder makes one channel of it; of a TIFF, one sample may be a palette's."""
+        return self.channels == 1 and self.kind in ("png", "jpeg", "pnm")
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the upright image."""
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
@@ -92,7 +97,7 @@ def _png(content: bytes) -> Header:
         if critical and zlib.crc32(content[place + 4 : end]) != struct.unpack(">I", content[end : end + 4])[0]:
             raise HeaderError(f"is damaged (the checksum of its {name.decode('ascii', 'replace')} part does not match)")
         if name == b"IEND":
-            return Header("png", width, height)
+            return Header("png", width, height, 1 if content[25] == 0 else 3)
         place = end + 4
     raise HeaderError("is truncated (its end marker is missing)")
 

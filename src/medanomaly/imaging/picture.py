@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 
 
@@ -35,10 +37,24 @@ class Picture:
     def unit(self) -> np.ndarray:
         """The declared depth as [0, 1], float32, upright in polarity; values beyond are clipped. Needs a depth."""
         assert self.depth is not None
-        black, white = self.depth
-        unit = (self.pixels.astype(np.float32) - np.float32(black)) / np.float32(white - black)
-        unit = np.clip(unit, 0.0, 1.0)
-        return 1.0 - unit if self.inverted else unit
+        if self.pixels.dtype == np.uint8:
+            return cv2.LUT(self.pixels, _units(self.depth, self.inverted))
+        return _unit(self.pixels, self.depth, self.inverted)
+
+
+def _unit(pixels: np.ndarray, depth: tuple[float, float], inverted: bool) -> np.ndarray:
+    black, white = depth
+    unit = pixels.astype(np.float32)
+    unit -= np.float32(black)
+    unit /= np.float32(white - black)
+    np.clip(unit, 0.0, 1.0, out=unit)
+    return np.subtract(np.float32(1), unit, out=unit) if inverted else unit
+
+
+@lru_cache(maxsize=16)
+def _units(depth: tuple[float, float], inverted: bool) -> np.ndarray:
+    """:func:`_unit` of each of the 256 values of uint8: looking them up takes a tenth of the time."""
+    return _unit(np.arange(256, dtype=np.uint8), depth, inverted)
 
 
 def three_channels(image: np.ndarray) -> np.ndarray:

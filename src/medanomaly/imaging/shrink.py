@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 
 
@@ -21,6 +22,11 @@ def shrink(image: np.ndarray, edges: tuple[float, float, float, float], size: tu
     Returns:
         float32 of the size wanted.
     """
+    if all(edge == int(edge) for edge in edges):
+        top, bottom, left, right = map(int, edges)
+        part = image[top:bottom, left:right]
+        # OpenCV is right here, and several times as fast.
+        return part if part.shape[:2] == size else cv2.resize(part, size[::-1], interpolation=cv2.INTER_AREA)
     rows = _weights(image.shape[0], edges[0], edges[1], size[0])
     columns = _weights(image.shape[1], edges[2], edges[3], size[1])
     flat = rows @ image.reshape(image.shape[0], -1)
