@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from medanomaly.models import ranks
+
 #: Added to a variance under its root, whose gradient is infinite at zero.
 _LEAST = 1e-8
 
@@ -21,7 +23,8 @@ class Discriminator(nn.Module):
     Beside each code it sees mean and standard deviation of its batch, as a minibatch-aware discriminator does (Salimans
     et al., NeurIPS 2016, sec. 3.2; the statistics are those of Karras et al., ICLR 2018, sec. 3). One that sees codes
     singly cannot tell that they all lie in one place: on a two-dimensional code their standard deviation then stayed
-    between 0.1 and 0.6 and their mean wandered; with the statistics it comes to 0.9 to 1.1.
+    between 0.1 and 0.6 and their mean wandered; with the statistics it comes to 0.9 to 1.1. Of several processes the
+    batch is that of all.
 
     Args:
         latent: Channels of the code.
@@ -40,7 +43,7 @@ class Discriminator(nn.Module):
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Logit (B,) of being a sample of the prior, for a batch of codes (B, latent, h, w) from one source."""
-        mean = code.mean(dim=0, keepdim=True)
-        deviation = ((code - mean).square().mean(dim=0, keepdim=True) + _LEAST).sqrt()
+        mean = ranks.batch_mean(code)
+        deviation = (ranks.batch_mean((code - mean).square()) + _LEAST).sqrt()
         seen = torch.cat([code, mean.expand_as(code), deviation.expand_as(code)], dim=1)
         return self.whole(self.local(seen).mean(dim=(2, 3)))[:, 0]

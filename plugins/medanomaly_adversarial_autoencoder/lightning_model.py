@@ -14,6 +14,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly.models import ranks
 from medanomaly.models.backbone import WeightsInCheckpoint
 from medanomaly.models.module import MedicalModel, pixels
 from medanomaly_adversarial_autoencoder.discriminator import Discriminator
@@ -161,34 +162,38 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         """Reconstruction, discriminator and generator phase on one batch (Makhzani et al. 2015, sec. 2)."""
         del args, kwargs
         image, pushed = self._weighed(batch)
-        if not len(image):  # all of it has been rejected
+        numbers = ranks.counts(len(image))
+        if not min(numbers):  # all of it has been rejected; of several processes' shares, all of one
             return
+        share = len(image) * len(numbers) / sum(numbers)  # of the mean over all processes
         reconstruction, discriminator, generator = self.optimizers()  # type: ignore[attr-defined]
         network = self.model.network
         fixed = network.fixed(image)
         loss = self.model.loss_of(image, network.decode(network.code_of(fixed), (image.shape[-2], image.shape[-1])))
         total = loss
         if len(pushed):
-            share = len(pushed) / len(image)
-            total = loss + self.rejection.weight * share * self.model.loss_of(pushed, network(pushed))
-        self._step(reconstruction, total)
+            ratio = len(pushed) / len(image)
+            total = loss + self.rejection.weight * ratio * self.model.loss_of(pushed, network(pushed))
+        self._step(reconstruction, share * total)
         losses = {"train_loss": loss.detach()}
         if self.adversarial:
             code = network.code_of(fixed)
             of_prior, of_code = self.discriminator(torch.randn_like(code)), self.discriminator(code.detach())
             losses["discriminator_loss"] = (F.softplus(-of_prior) + F.softplus(of_code)).mean() / 2
-            self._step(discriminator, losses["discriminator_loss"])
+            self._step(discriminator, share * losses["discriminator_loss"])
             self.discriminator.requires_grad_(False)
             losses["generator_loss"] = F.softplus(-self.discriminator(code)).mean()
-            self._step(generator, losses["generator_loss"])
+            self._step(generator, share * losses["generator_loss"])
             self.discriminator.requires_grad_(True)
         for name, value in losses.items():
-            shown = name == "train_loss"
-            self.log(name, value.detach(), on_step=False, on_epoch=True, prog_bar=shown, batch_size=len(image))
+            options: dict[str, Any] = {"prog_bar": name == "train_loss", "batch_size": len(image), "sync_dist": True}
+            self.log(name, value.detach(), on_step=False, on_epoch=True, **options)
 
     def _step(self, optimizer: Any, loss: torch.Tensor) -> None:
         optimizer.zero_grad()
-        self.manual_backward(loss)
+        with ranks.unsynced(self.trainer.model):
+            self.manual_backward(loss)
+        ranks.mean_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
         optimizer.step()
 
     def _weighed(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -239,7 +244,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
             for path, value, gone in zip(paths, density, out, strict=True)
             if gone
         ]
-        self.findings["rejected"] = self.findings.get("rejected", []) + rows
+        self.findings["rejected"] = self.findings.get("rejected", []) + ranks.from_first(rows)
         logger.info("Rejection round %d: %d of %d training images.", number, len(rows), len(paths))
 
     @torch.no_grad()
@@ -250,7 +255,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         for batch in self._training_batches():
             parts = self.model.parts(pixels(batch).to(self.device))[0]
             errors.update(zip(batch.image_path, parts[:, 1].tolist(), strict=True))
-        pushed = self.rejection.pushed(np.array([errors[row["path"]] for row in rows]))
+        pushed = ranks.from_first(self.rejection.pushed(np.array([errors[row["path"]] for row in rows])))
         for row, push in zip(rows, pushed, strict=True):
             row["weight"] = self.rejection.weight if push else 0.0
 

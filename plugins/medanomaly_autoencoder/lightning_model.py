@@ -102,7 +102,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
         del args, kwargs
         image = pixels(batch)
         loss = self.model.training_loss(image, self.model.logits(self.model.corrupted(image)))
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
         return loss
 
     def configure_optimizers(self) -> Any:

@@ -13,6 +13,7 @@ from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.data.table import TableError
+from medanomaly.models import ranks
 from medanomaly.models.backbone import WeightsInCheckpoint, classifier_network
 from medanomaly.models.module import MedicalModel, pixels
 from medanomaly_classifier.augment import moved
@@ -111,8 +112,9 @@ class Classifier(WeightsInCheckpoint, MedicalModel, AnomalibModule):  # type: ig
         image, label = pixels(batch), batch.gt_label.long()
         logits, _ = self.model.classify(moved(image, self.hparams["shift"], self.hparams["scale"]))
         loss = F.cross_entropy(logits, label, self.class_weights)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
-        return loss
+        share = ranks.share(float(self.class_weights[label].sum()))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
+        return share * loss
 
     def on_validation_end(self) -> None:
         """Keep the weights that rank validation images best, with the operating point that was chosen for them."""

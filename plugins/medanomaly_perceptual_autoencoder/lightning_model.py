@@ -12,6 +12,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch import nn
 
+from medanomaly.models import ranks
 from medanomaly.models.backbone import FeatureNetwork, WeightsInCheckpoint, feature_network, layer_for
 from medanomaly.models.blocks import ConvAutoencoder
 from medanomaly.models.maps import MapScore
@@ -125,6 +126,7 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         super().on_fit_start()
         if self.hparams["standardise"] == "train":
             self.model.fit_features(Normals(self.trainer.datamodule, "train", self.device))
+            ranks.same_buffers(self.model)
 
     def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         """Grow."""
@@ -139,15 +141,16 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         del args, kwargs
         image = pixels(batch)
         loss = self.model.training_loss(image)
-        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image))
+        self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
         return loss
 
     def on_validation_batch_end(self, outputs: Any, batch: Any, *args: Any, **kwargs: Any) -> None:
         """Log the loss of the validation normals, by which options are chosen where nothing is labelled."""
         del outputs, args, kwargs
         image = pixels(batch)[~batch.gt_label.bool()]
-        if len(image):
-            self.log("val_loss", self.model.training_loss(image), on_epoch=True, batch_size=len(image))
+        # Logged without normals too, with weight 0: of several processes all must take part.
+        loss = self.model.training_loss(image) if len(image) else torch.zeros((), device=self.device)
+        self.log("val_loss", loss, on_epoch=True, batch_size=len(image), sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Adam."""

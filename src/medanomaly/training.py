@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from anomalib.cli.cli import AnomalibCLI
+from anomalib.engine import Engine
 from jsonargparse import ArgumentParser
 from lightning import seed_everything
 
@@ -17,6 +20,9 @@ from medanomaly.registry import plugins, register
 
 #: Epochs when neither a configuration nor an option says: lightning's own default is 1,000.
 DEFAULT_EPOCHS = 30
+
+#: Where launchers (lightning's own, torchrun, SLURM) say which process this is.
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK")
 
 _KINDS = {"--model": "model", "--data": "data"}
 
@@ -43,6 +49,16 @@ def _address(kind: str, name: str) -> str:
     return found[0].address if found else name
 
 
+class RunEngine(Engine):
+    """anomalib's engine; of several processes only the first makes the run's folder and moves ``latest`` there."""
+
+    def _setup_workspace(self, *args: Any, **kwargs: Any) -> None:
+        later = any(int(os.environ.get(name) or 0) for name in _RANKS)
+        if later:
+            kwargs["versioned_dir"] = False
+        super()._setup_workspace(*args, **kwargs)
+
+
 class CommandLine(AnomalibCLI):
     """anomalib's commands; an unset number of epochs is ``DEFAULT_EPOCHS``, and ``--seed_everything`` is obeyed."""
 
@@ -66,6 +82,11 @@ class CommandLine(AnomalibCLI):
         seed = self.config[self.config["subcommand"]].get("seed_everything")
         if seed is not None and seed is not False:
             seed_everything(None if seed is True else int(seed), workers=True, verbose=False)
+
+    def instantiate_engine(self) -> None:
+        """An engine that several processes can share."""
+        super().instantiate_engine()
+        self.engine = RunEngine(**self.engine._cache.args)
 
     def _run_subcommand(self) -> None:
         """Run the command; a resumed training is tested with the weights that it ended with.

@@ -145,6 +145,10 @@ class MedicalDataModule(TableLoaders):
     def prepare(self, root: Path) -> None:
         """Draw or download what is missing below ``root``; by default nothing."""
 
+    def prepare_data(self) -> None:
+        """Draw, download and list; of several processes the first of a machine does so before the others look."""
+        _ = self.listed
+
     def decode(self, image_path: str) -> np.ndarray:
         """Decode one image (H, W, 3) by its address in the table; plugins that keep images in archives override it."""
         return decode(image_path)

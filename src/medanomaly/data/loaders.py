@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 import torch
 from anomalib.data import AnomalibDataModule, ImageBatch
+from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from torch import distributed
 from torch.utils.data import DataLoader
 
 from medanomaly.data.cache import Images
@@ -47,12 +49,12 @@ class TableLoaders(AnomalibDataModule):
         return self._loader(self.train_data, self.train_batch_size, shuffle=True)
 
     def val_dataloader(self) -> DataLoader:
-        """Validation images in their order."""
-        return self._loader(self.val_data, self.eval_batch_size)
+        """Validation images in their order; in a process of several, its share of them."""
+        return self._loader(self.val_data, self.eval_batch_size, dealt=True)
 
     def test_dataloader(self) -> DataLoader:
-        """Test images in their order."""
-        return self._loader(self.test_data, self.eval_batch_size)
+        """Test images in their order; in a process of several, its share of them."""
+        return self._loader(self.test_data, self.eval_batch_size, dealt=True)
 
     def normals_dataloader(self, split: str) -> DataLoader:
         """Normal images of a split in their order, without augmentation: for densities and score statistics."""
@@ -80,7 +82,7 @@ class TableLoaders(AnomalibDataModule):
             return batch
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
-    def _loader(self, data: MedicalDataset, batch_size: int, shuffle: bool = False) -> DataLoader:
+    def _loader(self, data: MedicalDataset, batch_size: int, shuffle: bool = False, dealt: bool = False) -> DataLoader:
         if self.num_workers:
             data.images.fill()  # once, here: what worker processes read, they would each read and forget
         workers = 0 if data.ready and not data.augmentations else self.num_workers
@@ -88,6 +90,12 @@ class TableLoaders(AnomalibDataModule):
             data,
             batch_size=batch_size,
             shuffle=shuffle,
+            # Lightning would repeat images until all processes have as many, and the figures would count them twice.
+            sampler=UnrepeatedDistributedSampler(data, shuffle=False) if dealt and _several() else None,
             num_workers=workers,
             collate_fn=self.external_collate_fn or data.collate_fn,
         )
+
+
+def _several() -> bool:
+    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,21 @@ from medanomaly.decision.decider import record
 from medanomaly.decision.rules import RULES, Fitted, Value, check_rule, fit, question
 from medanomaly.decision.score import deciding, to_unit
 from medanomaly.decision.validation import pack, unpack
+from medanomaly.models import ranks
 
 #: Pixels of one image that take part in choosing the pixel threshold: all of a 128 px map, an even sample of larger.
 _PIXELS_PER_IMAGE = 16_384
+
+
+class _Seen(NamedTuple):
+    """What is kept of a validation image: score and label (), parts (p,), sampled pixels and their truth (k,)."""
+
+    score: np.floating
+    abnormal: np.bool_
+    path: str
+    parts: np.ndarray | None
+    pixels: np.ndarray | None
+    marked: np.ndarray | None
 
 
 class OperatingPoint(PostProcessor):
@@ -83,12 +95,7 @@ class OperatingPoint(PostProcessor):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _clear(self) -> None:
-        self._scores: list[np.ndarray] = []
-        self._labels: list[np.ndarray] = []
-        self._paths: list[str] = []
-        self._parts: list[np.ndarray] = []
-        self._pixels: list[np.ndarray] = []
-        self._pixel_labels: list[np.ndarray] = []
+        self._seen: list[_Seen] = []
 
     @property
     def _checkpoint_config_keys(self) -> tuple[str, ...]:
@@ -108,40 +115,45 @@ class OperatingPoint(PostProcessor):
         del trainer, pl_module, args, kwargs
         if outputs.gt_label is None:
             return
-        self._scores.append(outputs.pred_score.detach().flatten().cpu().numpy())
-        self._labels.append(outputs.gt_label.flatten().cpu().numpy().astype(bool))
-        self._paths += outputs.image_path or [""] * len(self._labels[-1])
-        if getattr(outputs, "parts", None) is not None:
-            self._parts.append(outputs.parts.detach().cpu().numpy())
-        if outputs.anomaly_map is None:
-            return
-        maps = outputs.anomaly_map.detach().flatten(1).cpu().numpy()
-        truth = (
-            outputs.gt_mask.flatten(1).cpu().numpy()
-            if outputs.gt_mask is not None
-            else np.zeros(maps.shape, dtype=bool)
-        )
-        # Pixels of an abnormal image whose mask is unknown are neither normal nor abnormal: leave them out.
-        known = ~self._labels[-1] | truth.any(axis=1)
-        step = max(1, -(-maps.shape[1] // _PIXELS_PER_IMAGE))
-        self._pixels.append(maps[known, ::step].ravel())
-        self._pixel_labels.append(truth[known, ::step].ravel())
+        scores = outputs.pred_score.detach().flatten().cpu().numpy()
+        labels = outputs.gt_label.flatten().cpu().numpy().astype(bool)
+        paths = outputs.image_path or [""] * len(labels)
+        parts = getattr(outputs, "parts", None)
+        rows = [None] * len(labels) if parts is None else parts.detach().cpu().numpy()
+        maps: Any = [None] * len(labels)
+        truth, known = maps, np.zeros(len(labels), dtype=bool)
+        if outputs.anomaly_map is not None:
+            maps = outputs.anomaly_map.detach().flatten(1).cpu().numpy()
+            truth = np.zeros(maps.shape, bool) if outputs.gt_mask is None else outputs.gt_mask.flatten(1).cpu().numpy()
+            # Pixels of an abnormal image whose mask is unknown are neither normal nor abnormal: leave them out.
+            known = ~labels | truth.any(axis=1)
+            step = max(1, -(-maps.shape[1] // _PIXELS_PER_IMAGE))
+            maps, truth = maps[:, ::step].copy(), truth[:, ::step].copy()
+        for score, label, path, row, pixels, marked, use in zip(
+            scores, labels, paths, rows, maps, truth, known, strict=True
+        ):
+            self._seen.append(_Seen(score, label, path, row, *((pixels, marked) if use else (None, None))))
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose both thresholds, and remember on which scores."""
         # Lightning's sanity check sees a few batches, often of one class, before any training.
-        if self._scores and not trainer.sanity_checking:
-            self.fit_collected(pl_module)
+        if not trainer.sanity_checking:
+            self._seen = ranks.all_rows(self._seen, ranks.length(getattr(trainer, "val_dataloaders", None)))
+            if self._seen:
+                self.fit_collected(pl_module)
         self._clear()
 
     def fit_collected(self, pl_module: LightningModule, images: bool = True, pixels: bool = True) -> None:
         """Choose the thresholds that are asked for from the batches collected since the last validation began."""
         if images:
             names = getattr(getattr(pl_module, "model", None), "part_names", ())
-            parts = dict(zip(names, np.concatenate(self._parts).T, strict=True)) if self._parts else {}
-            self.fit(np.concatenate(self._scores), np.concatenate(self._labels), self._paths, parts)
-        if pixels and self._pixels:
-            self.fit_pixels(np.concatenate(self._pixels), np.concatenate(self._pixel_labels))
+            columns = np.array([i.parts for i in self._seen]).T if self._seen[0].parts is not None else ()
+            scores, labels = np.array([i.score for i in self._seen]), np.array([i.abnormal for i in self._seen])
+            parts = dict(zip(names, columns, strict=True)) if len(columns) else {}
+            self.fit(scores, labels, [image.path for image in self._seen], parts)
+        known = [(i.pixels, i.marked) for i in self._seen if i.pixels is not None and i.marked is not None]
+        if pixels and known:
+            self.fit_pixels(*(np.concatenate(part) for part in zip(*known, strict=True)))
 
     def fit(
         self,

@@ -25,11 +25,14 @@ from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.report import render
+from medanomaly.models import ranks
 
 logger = logging.getLogger(__name__)
 
 #: Version of the layout of ``evidence.json`` and ``run.json``.
 SCHEMA = 1
+#: The tested weights, below the run's folder.
+WEIGHTS = "weights/tested.ckpt"
 _PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy")
 
 
@@ -50,6 +53,7 @@ class EvidenceWriter(Visualizer):
     def __init__(self, cases: int = 6, checks: bool = True) -> None:
         super().__init__()
         self.cases, self.checks = cases, checks
+        self._steps = 0  # batches still to come, of several processes
         self._clear(froc=False)
 
     def _clear(self, froc: bool) -> None:
@@ -61,6 +65,7 @@ class EvidenceWriter(Visualizer):
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget what an earlier test left."""
         del pl_module
+        self._steps = int(max(ranks.counts(sum(trainer.num_test_batches)))) if ranks.number() > 1 else 0
         self._clear(froc=getattr(trainer.datamodule, "masks_enclose", False))  # type: ignore[attr-defined]
 
     def on_test_batch_end(
@@ -72,8 +77,16 @@ class EvidenceWriter(Visualizer):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Collect a batch: rows, pixel histograms and the few pictures that may reach the report."""
-        del trainer, batch, batch_idx, dataloader_idx
+        """Collect a batch: rows, pixel histograms and the few pictures that may reach the report.
+
+        Of several processes the first collects what all have, in the order of the data set.
+        """
+        del batch, batch_idx, dataloader_idx
+        self._steps -= 1
+        total = ranks.length(trainer.test_dataloaders)
+        outputs = ranks.on_first(outputs, None if total is None else max(0, total - len(self._rows)))
+        if outputs is None or not len(outputs.pred_score):
+            return
         model: Any = pl_module.model
         names = model.part_names if getattr(outputs, "parts", None) is not None else ()
         rows = tables.rows_of(outputs, names, getattr(pl_module, "post_processor", None))
@@ -91,11 +104,20 @@ class EvidenceWriter(Visualizer):
                 self._pixel_rows += (first + known).tolist()
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
-        """Compute, print and write."""
-        if not self._rows or not trainer.is_global_zero:
-            return
+        """Compute, print and write; of several processes the first, while the others wait."""
+        for _ in range(self._steps):  # the last batches, of which this process has none
+            ranks.on_first(None)
         out = Path(trainer.default_root_dir)
-        out.mkdir(parents=True, exist_ok=True)
+        if self._rows and trainer.is_global_zero:
+            out.mkdir(parents=True, exist_ok=True)
+            self._write(trainer, pl_module, out)
+        if ranks.from_first(bool(self._rows)):
+            # The very weights that the figures belong to, whichever checkpoint callbacks the user configured.
+            trainer.save_checkpoint(out / WEIGHTS, weights_only=True)
+            if trainer.is_global_zero:
+                print(f"Report: {out / 'report.html'}")
+
+    def _write(self, trainer: Any, pl_module: LightningModule, out: Path) -> None:
         table = getattr(trainer.datamodule, "table", None)
         post: Any = getattr(pl_module, "post_processor", None)
         point = post.record() if hasattr(post, "record") else None
@@ -125,7 +147,6 @@ class EvidenceWriter(Visualizer):
         for caveat in evidence["caveats"]:
             if caveat["severity"] == "warning":
                 logger.warning("%s. %s", caveat["title"], caveat["text"])
-        print(f"Report: {out / 'report.html'}")
 
     def _evidence(
         self,
@@ -184,10 +205,6 @@ class EvidenceWriter(Visualizer):
         evidence: dict[str, Any],
         table: pd.DataFrame | None,
     ) -> None:
-        # The very weights that the figures belong to, whichever checkpoint callbacks the user configured.
-        weights = out / "weights" / "tested.ckpt"
-        weights.parent.mkdir(exist_ok=True)
-        trainer.save_checkpoint(weights, weights_only=True)
         if table is not None:
             root = Path(trainer.datamodule.root)
             listed = table.assign(path=[_below(root, path) for path in table["image_path"]])
@@ -197,7 +214,7 @@ class EvidenceWriter(Visualizer):
             out / "run.json",
             {
                 "schema": SCHEMA,
-                "model": {"class_path": run["model_class"], "weights": str(weights.relative_to(out))},
+                "model": {"class_path": run["model_class"], "weights": WEIGHTS},
                 "data": {"class_path": run["data_class"], "init_args": run["data_options"]},
                 "reading": evidence["data"]["reading"],
             },

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 from anomalib import LearningType
 from anomalib.data import Batch
@@ -15,6 +17,7 @@ from lightning import seed_everything
 from medanomaly.decision import OperatingPoint
 from medanomaly.evidence.rank_metric import default_evaluator
 from medanomaly.evidence.writer import EvidenceWriter
+from medanomaly.models import ranks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -114,8 +117,18 @@ class MedicalModel:
             return build().to(memory_format=torch.channels_last)
 
     def on_fit_start(self) -> None:
-        """Seed everything that training draws: order of images, augmentation, noise."""
-        seed_everything(int(self.hparams["seed"]), workers=True, verbose=False)
+        """Seed everything that training draws: order of images, augmentation, noise.
+
+        Of several processes all draw the same order, which lightning deals out by the seed in the environment; but
+        each its own noise and augmentation, or images at the same place of two shares would get the same.
+        """
+        seed = int(self.hparams["seed"])
+        seed_everything(seed, workers=True, verbose=False)
+        if ranks.rank():
+            own = np.random.SeedSequence([seed, ranks.rank()]).generate_state(1)[0]
+            random.seed(int(own))
+            np.random.seed(own)
+            torch.manual_seed(int(own))
 
     def validation_step(self, batch: Any, *args: Any, **kwargs: Any) -> Batch:
         """Raw scores and maps of a batch, and its parts where the model has several."""
@@ -154,7 +167,8 @@ class MedicalModel:
     def calibrate(self, train: Iterable[torch.Tensor], validation: Iterable[torch.Tensor]) -> None:
         """Refit what depends on the finished weights (densities, score statistics).
 
-        Called before every validation but the sanity check, in evaluation mode and without gradients.
+        Called before every validation but the sanity check, in evaluation mode and without gradients. Of several
+        processes each does it with all images, and the first one's buffers are taken.
 
         Args:
             train: Batches (B, 3, H, W) of the training normals, in order and without augmentation; may be iterated
@@ -168,6 +182,8 @@ class MedicalModel:
             module = self.trainer.datamodule
             train, validation = (Normals(module, split, self.device) for split in ("train", "val"))
             self.calibrate(train, validation)
+            # Every process passed over all normals; machines may differ in the last bit.
+            ranks.same_buffers(self.model)
 
     @property
     def findings(self) -> dict[str, list[dict[str, Any]]]:
