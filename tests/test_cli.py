@@ -24,7 +24,7 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert stop.value.code == 0
     shown = capsys.readouterr().out
-    for name in ("plugins", "data", "infer", "export", "demo", "compare", "decide", "report", *PASSED_ON):
+    for name in ("plugins", "data", "infer", "export", "demo", "compare", "decide", "report", "verify", *PASSED_ON):
         assert f"\n  {name} " in shown or f"\n    {name} " in shown
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medanomaly import __version__
-from medanomaly.commands import compare, decide, infer, report
+from medanomaly.commands import bench, compare, decide, infer, report, verify
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -65,6 +65,29 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
         "--images", type=Path, default=None, help="images for the parity record (default: the run's data)"
     )
     parser.add_argument("--parity-images", type=int, default=128, help="at most so many of them (default: 128)")
+    parser.add_argument(
+        "--input",
+        choices=("float32", "uint8", "uint16"),
+        default="float32",
+        help="what the graph takes, (1, H, W, 3); integers are refused where their rounding costs parity "
+        "(default: float32)",
+    )
+    parser.add_argument("--onnx", action="store_true", help="also write model.onnx, for other runtimes")
+    parser.add_argument(
+        "--precision",
+        choices=("f32", "bf16", "int8"),
+        default="f32",
+        help="f32 (default); bf16 and int8 are measured against it on validation images, and refused if they cost more "
+        "than --accuracy-drop",
+    )
+    parser.add_argument(
+        "--accuracy-drop",
+        type=float,
+        default=0.005,
+        metavar="DROP",
+        help="how much lower than in f32 the AUROC on validation may be (default: 0.005); without abnormal validation "
+        "images, how far rank correlation with f32 and share of equal decisions may be below 1",
+    )
     parser.set_defaults(run=_export)
 
 
@@ -97,8 +120,10 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_plugins, _add_data, infer.add, _add_export, _add_demo, compare.add, decide.add, report.add):
+    for add in (_add_plugins, _add_data, infer.add, _add_export, verify.add, bench.add, _add_demo):
         add(commands)
+    for command in (compare, decide, report):
+        command.add(commands)
     return parser
 
 
@@ -109,7 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _anomalib(args)
     parser = build_parser()
     if args and not args[0].startswith("-"):
-        known = ["plugins", "data", "infer", "export", "demo", "compare", "decide", "report", *PASSED_ON]
+        known = ["plugins", "data", "infer", "export", "verify", "bench", "demo", "compare", "decide", "report"]
+        known += PASSED_ON
         if args[0] not in known:
             close = difflib.get_close_matches(args[0], known, 1)
             parser.error(f"no command '{args[0]}'" + (f"; did you mean '{close[0]}'?" if close else ""))
@@ -213,10 +239,23 @@ def _export(args: argparse.Namespace) -> int:
     except ImportError as error:
         return _needs_training(error)
     try:
-        card = export_run(args.run_folder, args.out, images=args.images, limit=args.parity_images)
+        card = export_run(
+            args.run_folder,
+            args.out,
+            images=args.images,
+            limit=args.parity_images,
+            input_type=args.input,
+            onnx=args.onnx,
+            precision=args.precision,
+            drop=args.accuracy_drop,
+        )
     except (ExportError, ValueError, FileNotFoundError) as error:
         return _fail(error)
     parity = card["parity"]
+    if "cost" in card:
+        from medanomaly.export.reduced import sentence
+
+        print(sentence(card))
     print(
         f"Bundle: {args.out}\nParity with torch on {parity['images']} images: largest relative difference of raw "
         f"scores {parity['score_relative']:.2e}, decisions that differ {parity['flips']}"

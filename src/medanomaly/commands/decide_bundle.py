@@ -1,4 +1,4 @@
-"""Another operating point for a bundle. The graph gives raw scores, so that the card alone changes."""
+"""Another operating point for a bundle: in its card, and in the constants by which its graph decides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy as np
 from medanomaly.decision.change import Change, DecideError, read_scores, replace, with_history
 from medanomaly.decision.decider import Decider, record, summary
 from medanomaly.decision.rules import RULES, Value, choose_scale, fit, question
-from medanomaly.edge.bundle import CARD, Bundle, sha256
+from medanomaly.edge.bundle import CARD, GRAPH, Bundle, sha256
+from medanomaly.edge.detector import core
+from medanomaly.edge.graph import seal, set_point
 from medanomaly.evidence.caveats import of_operating_point
 
 #: Figures of the test that belong to one operating point.
@@ -80,7 +82,11 @@ def decide_bundle(
     card["caveats"] = sorted(
         of_operating_point(_evidence(card)) + kept, key=lambda caveat: caveat["severity"] != "warning"
     )
-    replace(folder / CARD, json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    graph = core().read_model(folder / GRAPH)
+    if set_point(graph, card["operating_point"]):
+        seal(graph, folder, card)
+    else:  # layout 2 and before: the graph gives raw scores, and stays
+        replace(folder / CARD, json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     change.log(folder)
     return change
 

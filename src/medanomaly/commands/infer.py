@@ -60,6 +60,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--threads", type=int, default=None, metavar="N", help="threads of inference (default: all)")
     parser.add_argument("--no-cache", action="store_true", help="do not keep the compiled graph in ~/.cache/medanomaly")
+    parser.add_argument(
+        "--ray",
+        default=None,
+        metavar="ADDRESS",
+        help="score on a Ray cluster: auto, local (started here), host:port or ray://host:port; needs medanomaly[ray]",
+    )
     parser.set_defaults(run=run)
 
 
@@ -86,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
                 args.hint,
                 args.threads,
                 cache=not args.no_cache,
+                ray=args.ray,
             )
             inputs = [
                 path for given in args.inputs for path in (listed(sys.stdin.buffer) if given == STDIN else [given])

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from medanomaly.decision.decider import Decider
+from medanomaly.edge.form import Form
 from medanomaly.imaging import Reading
 
 #: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
-#: centre, and an earlier runtime would ignore it.
-SCHEMA = 2
+#: centre, and an earlier runtime would ignore it. 3: the card names the
+#: form of the graph's input, and the graph's outputs are decided.
+SCHEMA = 3
 FORMAT = "medanomaly-bundle"
 CARD, GRAPH, WEIGHTS = "card.json", "model.xml", "model.bin"
+#: A copy for other runtimes, on request.
+ONNX = "model.onnx"
 #: Scores of the validation images, without their paths; the card names it and its SHA-256 where there is one.
 SCORES = "validation.csv"
 
@@ -29,6 +33,48 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def read_card(path: Path) -> dict[str, Any]:
+    """The card of a bundle.
+
+    Raises:
+        BundleError: if there is none, it is not a card, or it was written by a newer version.
+    """
+    if not (path / CARD).is_file():
+        raise BundleError(f"{path}: is not a bundle (it has no {CARD}). Write one with `medanomaly export`.")
+    try:
+        card = json.loads((path / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path / CARD}: is not readable JSON ({error}). Export the bundle again.") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise BundleError(f"{path / CARD}: is not the card of a medanomaly bundle.")
+    if not isinstance(card.get("schema"), int) or card["schema"] > SCHEMA:
+        raise BundleError(
+            f"{path}: was written in layout {card.get('schema')}, this version reads up to {SCHEMA}. Update medanomaly."
+        )
+    return card
+
+
+def differences(path: Path, card: dict[str, Any]) -> list[str]:
+    """What is wrong with the files that a card names by their SHA-256: a sentence each, with the file and the remedy.
+
+    Raises:
+        BundleError: if the card does not name the files that a bundle has.
+    """
+    files = card.get("files")
+    if not isinstance(files, dict) or set(files) - {ONNX} != {GRAPH, WEIGHTS}:
+        raise BundleError(f"{path / CARD}: lists other files than {GRAPH} and {WEIGHTS}. Export the bundle again.")
+    found = []
+    for name, expected in files.items():
+        if not (path / name).is_file():
+            found.append(f"{path}: lacks {name}. Copy the whole folder again.")
+        elif sha256(path / name) != expected:
+            found.append(
+                f"{path / name}: was altered since the export, or is another bundle's (its SHA-256 is not the card's). "
+                "Copy the whole folder again."
+            )
+    return found
+
+
 @dataclass(frozen=True)
 class Bundle:
     """A checked bundle.
@@ -37,11 +83,13 @@ class Bundle:
         path: Its folder.
         card: The content of ``card.json``.
         reading: How images are read.
+        form: In which form the graph takes them.
     """
 
     path: Path
     card: dict[str, Any]
     reading: Reading
+    form: Form
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -51,31 +99,13 @@ class Bundle:
             BundleError: if a file is missing or altered, the card is not a card, or it was written by a newer version.
         """
         path = Path(path)
-        if not (path / CARD).is_file():
-            raise BundleError(f"{path}: is not a bundle (it has no {CARD}). Write one with `medanomaly export`.")
+        card = read_card(path)
+        for problem in differences(path, card):
+            raise BundleError(problem)
         try:
-            card = json.loads((path / CARD).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise BundleError(f"{path / CARD}: is not readable JSON ({error}). Export the bundle again.") from error
-        if not isinstance(card, dict) or card.get("format") != FORMAT:
-            raise BundleError(f"{path / CARD}: is not the card of a medanomaly bundle.")
-        if not isinstance(card.get("schema"), int) or card["schema"] > SCHEMA:
-            raise BundleError(
-                f"{path}: was written in layout {card.get('schema')}, this version reads up to {SCHEMA}. "
-                "Update medanomaly."
-            )
-        try:
-            for name, expected in card["files"].items():
-                if not (path / name).is_file():
-                    raise BundleError(f"{path}: lacks {name}. Copy the whole folder again.")
-                if sha256(path / name) != expected:
-                    raise BundleError(f"{path / name}: was altered since the export (its SHA-256 differs).")
-            if set(card["files"]) != {GRAPH, WEIGHTS}:
-                raise BundleError(f"{path / CARD}: lists other files than {GRAPH} and {WEIGHTS}.")
             reading = Reading.from_dict(card["reading"])
+            form = Form.of(card)
             Decider.of(card["operating_point"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, BundleError):
-                raise
             raise BundleError(f"{path / CARD}: is incomplete ({type(error).__name__}: {error}).") from error
-        return cls(path, card, reading)
+        return cls(path, card, reading, form)

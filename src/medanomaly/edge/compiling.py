@@ -11,6 +11,7 @@ from typing import Any
 import openvino as ov
 
 from medanomaly.edge.bundle import GRAPH, Bundle, BundleError
+from medanomaly.edge.graph import raw_outputs
 
 HINTS = ("latency", "throughput")
 
@@ -49,7 +50,7 @@ def usable(cache: bool | str | Path) -> Path | None:
 def compile_bundle(
     core: ov.Core, bundle: Bundle, device: str, hint: str, threads: int | None, cache: bool | str | Path
 ) -> ov.CompiledModel:
-    """Compile a bundle's graph for inputs (1, 3, H, W) of the bundle's size.
+    """Compile a bundle's graph, with its raw tensors as outputs, for inputs of the bundle's form and size.
 
     Args:
         core: OpenVINO's core.
@@ -60,7 +61,8 @@ def compile_bundle(
         cache: See :func:`usable`.
 
     Raises:
-        BundleError: if the graph cannot be compiled for the device, or the card names an unknown precision.
+        BundleError: if the graph cannot be compiled for the device, or the card names a precision that is unknown, or
+            that the device does not compute in.
         ValueError: if ``hint`` or ``threads`` is wrong.
     """
     if hint not in HINTS:
@@ -75,13 +77,25 @@ def compile_bundle(
         config["INFERENCE_NUM_THREADS"] = threads
     folder = usable(cache)
     try:
-        graph = core.read_model(bundle.path / GRAPH)
-        graph.reshape([1, 3, *bundle.reading.size])
+        graph = raw_outputs(core.read_model(bundle.path / GRAPH))
+        graph.reshape(bundle.form.shape(bundle.reading.size))
         if folder is not None:
             try:
-                return core.compile_model(graph, device, {**config, "CACHE_DIR": str(folder)})
+                return _pinned(core.compile_model(graph, device, {**config, "CACHE_DIR": str(folder)}), bundle, device)
             except RuntimeError as error:
                 log.debug("Compiled without the cache %s: %s", folder, error)
-        return core.compile_model(graph, device, config)
+        return _pinned(core.compile_model(graph, device, config), bundle, device)
     except RuntimeError as error:
         raise BundleError(f"{bundle.path}: cannot be compiled for {device} ({error}).") from error
+
+
+def _pinned(compiled: ov.CompiledModel, bundle: Bundle, device: str) -> ov.CompiledModel:
+    """Refuse a device without bfloat16 a bundle of it: OpenVINO would quietly run f32."""
+    if bundle.card.get("precision") == "bf16":
+        got = compiled.get_property("INFERENCE_PRECISION_HINT")
+        if got != ov.Type.bf16:
+            raise BundleError(
+                f"{bundle.path}: is of bf16, and {device} would compute it in {got.get_type_name()}: its scores would "
+                "be others. Export it with --precision f32 or int8 for this machine."
+            )
+    return compiled

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from functools import cache as once
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import numpy as np
 import openvino as ov
@@ -17,12 +18,21 @@ from medanomaly.decision.decider import Decider
 from medanomaly.edge import self_test
 from medanomaly.edge.bundle import Bundle, BundleError
 from medanomaly.edge.compiling import compile_bundle
+from medanomaly.edge.graph import RAW
 from medanomaly.edge.ordered import ordered
 from medanomaly.edge.result import Failure, Frame, Result
 from medanomaly.imaging import ImageError, Place
 
 #: More readers than this wait for the disk, or for one another.
 _MOST_READERS = 8
+#: Under the hint ``throughput`` a thread reads up to so many images and then scores them: code and weights stay in the
+#: core's cache (of a small network up to a fifth more images a second). Large images, by pixels, come in fewer.
+_GROUP, _GROUP_PIXELS = 8, 2**19
+
+
+Done = TypeVar("Done")
+#: A prepared image (H, W, 3), its name, its place, seconds into the video, and when its reading began.
+_Read = tuple[np.ndarray, str, Place | None, float | None, float]
 
 
 @once
@@ -73,11 +83,15 @@ class Detector:
         self.device = device
         compiled = compile_bundle(core(), self.bundle, device, hint, threads, cache)
         names = {name for port in compiled.outputs for name in port.get_names()}
-        if "pred_score" not in names:
+        # In layout 2 and before the raw tensors are the outputs, under the names that now belong to decided ones.
+        ours = {raw: raw if "raw_score" in names else old for raw, old in RAW.items()}
+        self._score, self._map = ours["raw_score"], ours["raw_map"] if ours["raw_map"] in names else None
+        if self._score not in names:
             raise BundleError(f"{self.bundle.path}: its graph has no output pred_score but {sorted(names)}.")
-        self._has_map = "anomaly_map" in names
         self._parts: list[str] = self.bundle.card.get("parts", []) if "parts" in names else []
         self._requests: SimpleQueue[ov.InferRequest] = SimpleQueue()
+        height, width = self.bundle.reading.size
+        self._group = 1 if hint == "latency" else max(1, min(_GROUP, _GROUP_PIXELS // (height * width)))
         self.requests = max(1, int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")))
         for _ in range(self.requests):
             self._requests.put(compiled.create_infer_request())
@@ -108,6 +122,9 @@ class Detector:
         Raises:
             ImageError: if it cannot be read.
         """
+        return self._scored(*self._read(image, name))
+
+    def _read(self, image: str | Path | np.ndarray | Frame, name: str = "image") -> _Read:
         start, seconds, reading = time.perf_counter(), None, self.bundle.reading
         if isinstance(image, np.ndarray):
             prepared, place = reading.prepare_placed(image, name)
@@ -117,7 +134,7 @@ class Detector:
         else:
             name = str(image)
             prepared, place = reading.load_placed(image)
-        return self._scored(prepared, name, place, seconds, start)
+        return prepared, name, place, seconds, start
 
     def score(self, image: np.ndarray, name: str = "image") -> Result:
         """Score an image that was read already: (H, W, 3) float32 in [0, 1], of the bundle's size."""
@@ -147,9 +164,9 @@ class Detector:
             source: Paths and frames. A :class:`Failure` is handed on in its place; None says that there is nothing at
                 the moment, and brings out what is waiting.
             readers: Threads beside one for each infer request; by default as many as leave a thread for each CPU core,
-                at least 1 and at most 8. With more, two cores did fewer images a second.
-            ahead: At most so many items are drawn from the source and not yet handed out; by default two for each
-                thread.
+                at most 8. With one more, two cores did a tenth fewer images a second.
+            ahead: At most so many items are drawn from the source and not yet handed out; by default two groups for
+                each thread. A group is one image under the hint ``latency``, and under ``throughput`` up to 8.
 
         Yields:
             A :class:`Result`, or a :class:`Failure` in place of an exception.
@@ -164,31 +181,50 @@ class Detector:
         ahead: int | None = None,
     ) -> Generator[Result | Failure | None, None, None]:
         """:meth:`stream` that hands on each None of the source too, when all before it has come out."""
-        workers = self.requests + (readers or min(_MOST_READERS, max(1, _cores() - self.requests)))
-        return ordered(source, self._outcome, workers, ahead or 2 * workers)
+        workers = self.requests + (readers or min(_MOST_READERS, max(0, cores() - self.requests)))
+        group = self._group if ahead is None else max(1, min(self._group, ahead // (2 * workers)))
+        return ordered(
+            source,
+            self._outcomes,
+            workers,
+            ahead or 2 * workers * group,
+            group,
+            lambda item: isinstance(item, Frame),
+        )
 
-    def _outcome(self, item: str | Path | Frame | Failure) -> Result | Failure:
-        if isinstance(item, Failure):
-            return item
+    def _outcomes(self, items: list[str | Path | Frame | Failure]) -> list[Result | Failure]:
+        read = [item if isinstance(item, Failure) else self._attempt(item, self._read, item) for item in items]
+        return [
+            one if isinstance(one, Failure) else self._attempt(item, self._scored, *one)
+            for item, one in zip(items, read, strict=True)
+        ]
+
+    @staticmethod
+    def _attempt(item: str | Path | Frame | Failure, step: Callable[..., Done], *args: Any) -> Done | Failure:
         name, seconds = (item.name, item.time) if isinstance(item, Frame) else (str(item), None)
         try:
-            return self(item)
+            return step(*args)
         except ImageError as error:
             return Failure(name, str(error), seconds)
         except Exception as error:  # whatever a file provokes is its record, never the end of the batch
             return Failure(name, f"{name}: {type(error).__name__}: {error}", seconds)
 
-    def _scored(self, image: np.ndarray, name: str, place: Place | None, seconds: float | None, start: float) -> Result:
+    def infer(self, image: np.ndarray) -> tuple[np.float32, np.ndarray | None, list[float]]:
+        """The graph alone: an image that was read already to its raw score, raw map (H, W) and parts."""
         size = self.bundle.reading.size
-        tensor = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
+        tensor = self.bundle.form.tensor(image)
         request = self._requests.get()
         try:
             request.infer({0: tensor})
-            raw = np.float32(request.get_tensor("pred_score").data.reshape(-1)[0])
-            raw_map = request.get_tensor("anomaly_map").data.reshape(size).copy() if self._has_map else None
+            raw = np.float32(request.get_tensor(self._score).data.reshape(-1)[0])
+            raw_map = request.get_tensor(self._map).data.reshape(size).copy() if self._map else None
             values = request.get_tensor("parts").data.reshape(-1).tolist() if self._parts else []
         finally:
             self._requests.put(request)
+        return raw, raw_map, values
+
+    def _scored(self, image: np.ndarray, name: str, place: Place | None, seconds: float | None, start: float) -> Result:
+        raw, raw_map, values = self.infer(image)
         p_value = self.decider.p_value(raw)
         return Result(
             name,
@@ -206,6 +242,6 @@ class Detector:
         )
 
 
-def _cores() -> int:
+def cores() -> int:
     """CPU cores this process may use: a container or ``taskset`` may leave fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medanomaly.edge import video
 from medanomaly.edge.bundle import Bundle
+from medanomaly.edge.cluster import Cluster, connect
 from medanomaly.edge.detector import Detector
 from medanomaly.edge.inputs import expand, find_inputs, pending
 from medanomaly.edge.records import Records
@@ -44,6 +45,7 @@ class Options:
         hint: ``latency`` or ``throughput``; None: ``latency`` with ``watch``, else ``throughput``.
         threads: Threads of inference; None leaves the choice to OpenVINO.
         cache: Keep the compiled graph, see :class:`~medanomaly.edge.Detector`.
+        ray: Address of a Ray cluster that scores, see :mod:`medanomaly.edge.cluster`; None for this process.
 
     Raises:
         ValueError: if a number is out of range, or ``watch`` is no folder.
@@ -58,6 +60,7 @@ class Options:
     hint: str | None = None
     threads: int | None = None
     cache: bool | str | Path = True
+    ray: str | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is read."""
@@ -67,6 +70,8 @@ class Options:
             raise ValueError(f"settle must be a number of seconds from 0, not {self.settle}")
         if self.watch is not None and not self.watch.is_dir():
             raise ValueError(f"{self.watch}: is no folder to watch")
+        if self.ray is not None and self.watch is not None:
+            raise ValueError("--ray scores a list that is known at the start: it cannot be used with --watch")
 
 
 def infer(
@@ -97,8 +102,12 @@ def infer(
     options, stop, out = options or Options(), stop or Stop(), Path(out)
     opened = Bundle.open(bundle)
     hint = options.hint or ("throughput" if options.watch is None else "latency")
-    detector = Detector(opened, options.device, hint, options.threads, options.cache)
     listing = list(find_inputs(inputs, SUFFIXES, leave_out=out))
+    detector: Detector | Cluster = (
+        Detector(opened, options.device, hint, options.threads, options.cache)
+        if options.ray is None
+        else connect(options.ray, opened, listing, options.device, options.threads, options.cache, options.pictures)
+    )
     done: Counter[str] = Counter()
     with Records(out, opened, options.resume) as records, _progress() as progress:
         writer = Writer(out, records, options.pictures)

@@ -59,7 +59,8 @@ class Result:
             :func:`medanomaly.decision.conformal.p_value`; None for other rules.
         place: Where ``image`` lies in the file's picture; None for an image that came prepared.
         time: Seconds into the video; None for other inputs.
-        seconds: Wall time from the start of its reading to its score.
+        seconds: Wall time from the start of its reading to its score; in a stream, waiting for a free core and for the
+            other images of its group included.
     """
 
     input: str

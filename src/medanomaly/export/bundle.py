@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,23 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-import torch
 
 from medanomaly import __version__
-from medanomaly.edge import Detector
-from medanomaly.edge.bundle import CARD, FORMAT, GRAPH, SCHEMA, SCORES, WEIGHTS, Bundle, sha256
+from medanomaly.edge import Detector, Failure
+from medanomaly.edge.bundle import CARD, FORMAT, ONNX, SCHEMA, SCORES, Bundle, sha256
+from medanomaly.edge.content import Contents
+from medanomaly.edge.form import Form
+from medanomaly.edge.graph import seal
 from medanomaly.edge.infer import find_inputs
 from medanomaly.edge.self_test import record
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.limits import INTENDED_USE
+from medanomaly.export.graph import finished, to_onnx, to_openvino
 from medanomaly.export.parity import TOLERANCE, parity
+from medanomaly.export.reduced import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.run import ExportError, Run
 from medanomaly.models.module import part_names
 
 
 def export_run(
-    run_folder: str | Path, out: str | Path, images: str | Path | None = None, limit: int = 128
+    run_folder: str | Path,
+    out: str | Path,
+    images: str | Path | None = None,
+    limit: int = 128,
+    input_type: str = "float32",
+    onnx: bool = False,
+    precision: str = "f32",
+    drop: float = DROP,
 ) -> dict[str, Any]:
     """Export a tested run as a bundle.
 
@@ -37,14 +45,23 @@ def export_run(
         out: Folder of the bundle; replaced if it holds one, refused if it holds anything else.
         images: Image or folder for the parity record; by default the run's own validation images.
         limit: At most so many of them, evenly spread.
+        input_type: What the graph takes, (1, H, W, 3): ``float32`` in [0, 1], ``uint8`` or ``uint16``.
+        onnx: Also write ``model.onnx``, the raw graph in f32, (1, 3, H, W).
+        precision: ``f32``, or ``bf16`` or ``int8``, whose cost is measured on the run's validation images.
+        drop: How much lower than in f32 the figure on validation may be then, see :mod:`medanomaly.export.cost`.
 
     Returns:
         The card.
 
     Raises:
         ExportError: if the run or ``out`` cannot be used, no image for the parity record can be had, or torch and
-            OpenVINO differ by more than the tolerance; nothing is left behind.
+            OpenVINO differ by more than the tolerance, be it by the input's rounding, or the precision costs more than
+            ``drop``; nothing is left behind.
+        ValueError: if ``input_type`` or ``precision`` is none of these, or ``drop`` is negative.
     """
+    if precision not in PRECISIONS or not 0 <= drop < 1:
+        raise ValueError(f"need precision of {', '.join(PRECISIONS)} and 0 <= drop < 1, not {precision} and {drop}")
+    form = Form(input_type)
     run, out = Run.load(run_folder), Path(out)
     if out.exists() and not (out / CARD).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out}: exists and is not a bundle. Choose another folder for --out.")
@@ -52,11 +69,13 @@ def export_run(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
         part = Path(temporary) / "bundle"
         part.mkdir()
-        # FP16 compression is save_model's default; weights stay f32 for parity.
-        ov.save_model(to_openvino(run.model.model, run.reading.size), part / GRAPH, compress_to_fp16=False)
-        card = _card(run, part)
+        card = _card(run, form)
+        if onnx:
+            card["onnx"] = _onnx(run, part)
         card["validation"] = _scores(run, part)
-        _write(part, card)
+        raw = to_openvino(run.model.model, run.reading.size)
+        graph = finished(raw.clone(), form, card["operating_point"])
+        seal(graph, part, card)
         detector = Detector(Bundle.open(part), cache=False)
         card["parity"] = parity(run.model.model, detector, _images(run, images, limit))
         proof = card["parity"]
@@ -66,55 +85,40 @@ def export_run(
             raise ExportError(
                 f"The exported graph differs from torch: largest relative difference {proof['score_relative']:.2e} on "
                 f"{proof['worst']} (tolerance {TOLERANCE:g}), {proof['flips']} decisions flip. No bundle was written."
+                f"{_rounding(form)}"
             )
-        card["self_test"] = record(detector)
-        _write(part, card)
+        if precision != "f32":
+            f32, part = part, Path(temporary) / precision
+            part.mkdir()
+            card, graph = reduce(run, raw, detector, part, precision, drop)
+            if onnx:
+                shutil.copy2(f32 / ONNX, part)
+            detector = Detector(part, cache=False)
+            proof = parity(run.model.model, detector, _images(run, images, limit), TOLERANCES[precision], precision)
+            card["parity"] = proof
+        proof["worst"] = Contents().of(proof["worst"])  # a path may name a patient
+        card["self_test"] = record(detector, proof["tolerance"])
+        seal(graph, part, card)
+        Detector(part, cache=False)  # what is put in place is what was tested: its self-test
         if out.exists():
             shutil.rmtree(out)
         part.rename(out)
     return card
 
 
-class _Raw(torch.nn.Module):
-    """The graph that is exported: raw score, raw map where there is one, and the score's parts where it has several.
-
-    The decision stays in the card, so that another operating point needs no other graph.
-    """
-
-    def __init__(self, model: torch.nn.Module) -> None:
-        super().__init__()
-        self.model, self.parts = model, part_names(model)
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        scored, *parts = self.model.scored(image) if self.parts else (self.model(image),)  # type: ignore[operator]
-        return tuple(out for out in (scored.pred_score, scored.anomaly_map, *parts) if out is not None)
+def _rounding(form: Form) -> str:
+    if form.type == "float32":
+        return ""
+    finer = "uint16 or float32" if form.type == "uint8" else "float32"
+    return f" Its input is rounded to {form.type}, and what it was trained on is not: try --input {finer}."
 
 
-def to_openvino(model: torch.nn.Module, size: tuple[int, int]) -> ov.Model:
-    """Convert a torch model to an OpenVINO graph of fixed input size (1, 3, H, W), by way of ONNX.
-
-    Args:
-        model: Returns ``InferenceBatch`` in evaluation mode, and has ``scored`` if it has ``part_names``.
-        size: Height and width in pixels.
-
-    Returns:
-        Graph with the outputs ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W) and ``parts`` (1, names), as far as
-        the model has them.
-    """
-    raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
-    with torch.inference_mode():
-        has_map = model(image).anomaly_map is not None
-    names = ["pred_score", *(["anomaly_map"] if has_map else []), *(["parts"] if raw.parts else [])]
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            raw, (image,), file, input_names=["input"], output_names=names, opset_version=18, verbose=False
-        )
-        return ov.convert_model(file)
+def _onnx(run: Run, part: Path) -> dict[str, Any]:
+    outputs = to_onnx(run.model.model, run.reading.size, part / ONNX)
+    return {"file": ONNX, "precision": "f32", "input": Form("float32", "NCHW").record(), "outputs": outputs}
 
 
-def _card(run: Run, part: Path) -> dict[str, Any]:
+def _card(run: Run, form: Form) -> dict[str, Any]:
     evidence = run.evidence
     post: Any = run.model.post_processor
     if not hasattr(post, "record"):
@@ -126,6 +130,7 @@ def _card(run: Run, part: Path) -> dict[str, Any]:
         "medanomaly": __version__,
         "model": {"name": evidence["run"]["model"], "options": evidence["run"]["options"]},
         "reading": run.reading.to_dict(),
+        "input": form.record(),
         "operating_point": post.record(),
         "parts": list(part_names(run.model.model)),
         "data": {"name": evidence["run"]["data"], **evidence["data"]},
@@ -135,7 +140,6 @@ def _card(run: Run, part: Path) -> dict[str, Any]:
         "precision": "f32",
         "licence": "That of the training data and of any pretrained weights applies to the weights of this model.",
         "intended_use": INTENDED_USE,
-        "files": {name: sha256(part / name) for name in (GRAPH, WEIGHTS)},
     }
 
 
@@ -148,15 +152,11 @@ def _scores(run: Run, part: Path) -> dict[str, Any] | None:
     return {"file": SCORES, "sha256": sha256(part / SCORES)}
 
 
-def _write(part: Path, card: dict[str, Any]) -> None:
-    (part / CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def _images(run: Run, images: str | Path | None, limit: int) -> Iterator[tuple[str, np.ndarray]]:
     if images is not None:
-        paths = [path for path in find_inputs([Path(images)]) if isinstance(path, Path)]
+        paths = [path for path in find_inputs([images]) if not isinstance(path, Failure)]
         for path in paths[:: max(1, -(-len(paths) // limit))]:
-            yield str(path), run.reading.load(path)
+            yield path, run.reading.load(path)
         return
     try:
         dataset = run.datamodule().subset("val")

@@ -9,27 +9,38 @@ import numpy as np
 import torch
 
 from medanomaly.edge import Detector
+from medanomaly.edge.content import Contents
+from medanomaly.edge.verify import flip, relative
 
 #: Largest relative difference of raw scores that an f32 export may show.
 TOLERANCE = 1e-4
-#: A score this close to the threshold, relative to the larger of both, lies on it up to rounding. Rules such as
-#: ``conformal`` take a validation image's score as the threshold, and that very image may be among these.
-ON_THRESHOLD = 1e-5
+#: At most so many images are recorded one by one, for `medanomaly verify`: some 30 kB.
+REPLAYED = 256
 
 
-def parity(model: torch.nn.Module, detector: Detector, images: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:
+def parity(
+    model: torch.nn.Module,
+    detector: Detector,
+    images: Iterable[tuple[str, np.ndarray]],
+    tolerance: float = TOLERANCE,
+    precision: str = "f32",
+) -> dict[str, Any]:
     """Run images through both and compare.
 
     Args:
         model: The torch model, returning raw score and map in evaluation mode.
         detector: The compiled bundle.
         images: Name and image (H, W, 3) float32 in [0, 1], at the model's size.
+        tolerance: What is recorded as such; nothing is refused here.
+        precision: The bundle's.
 
     Returns:
         ``images``, ``score_relative`` (largest |a - b| / |a|), ``map_relative`` (largest difference of a map over the
         map's largest value), ``flips`` (decisions that differ), ``flips_on_threshold`` (others that differ, of images
         whose score is the threshold up to rounding), ``flips_at`` (rule, value and threshold of these decisions),
-        ``worst`` (name of the image behind ``score_relative``), ``tolerance``.
+        ``worst`` (name of the image behind ``score_relative``), ``tolerance``, ``precision``, ``replay`` (of the first
+        :data:`REPLAYED` images that are files: the SHA-256 of the file, its frame where it has several, and torch's raw
+        score; no paths, which may name patients).
     """
     point, decider = detector.bundle.card["operating_point"], detector.decider
     record: dict[str, Any] = {
@@ -40,18 +51,20 @@ def parity(model: torch.nn.Module, detector: Detector, images: Iterable[tuple[st
         "flips_on_threshold": 0,
         "flips_at": {name: point[name] for name in ("rule", "value", "threshold")},
         "worst": None,
+        "replay": [],
     }
+    contents = Contents()
     for name, image in images:
         with torch.inference_mode():
             expected = model(torch.from_numpy(image).permute(2, 0, 1)[None])
         raw = float(expected.pred_score[0])
         result = detector.score(image, name)
-        difference = abs(raw - result.raw_score) / max(abs(raw), 1e-12)
+        difference = relative(raw, result.raw_score)
         record["images"] += 1
-        if decider.abnormal(raw) != result.abnormal:
-            distance = abs(float(decider.deciding(raw)) - float(decider.threshold))
-            close = distance <= ON_THRESHOLD * max(abs(raw), abs(float(decider.threshold)))
-            record["flips_on_threshold" if close else "flips"] += 1
+        if (kind := flip(decider, raw, result.abnormal)) is not None:
+            record[kind] += 1
+        if len(record["replay"]) < REPLAYED and (content := contents.of(name)) is not None:
+            record["replay"].append({**content, "raw_score": raw})
         if difference >= record["score_relative"]:
             record["score_relative"], record["worst"] = difference, name
         if expected.anomaly_map is not None:
@@ -59,4 +72,4 @@ def parity(model: torch.nn.Module, detector: Detector, images: Iterable[tuple[st
             torch_map = expected.anomaly_map[0, 0].numpy()
             difference = np.abs(torch_map - result.raw_map).max() / max(np.abs(torch_map).max(), 1e-12)
             record["map_relative"] = max(record["map_relative"], float(difference))
-    return {**record, "tolerance": TOLERANCE, "precision": "f32"}
+    return {**record, "tolerance": tolerance, "precision": precision}

@@ -1,0 +1,83 @@
+"""A torch model as an ONNX file and as OpenVINO graphs: the raw one, and the one that a bundle holds."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+import torch
+from openvino.preprocess import PrePostProcessor
+
+from medanomaly.edge.form import TYPES, Form
+from medanomaly.edge.graph import with_decision
+from medanomaly.models.module import part_names
+
+
+class _Raw(torch.nn.Module):
+    """The graph that is exported: raw score, raw map where there is one, and the score's parts where it has several."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.model, self.parts = model, part_names(model)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        scored, *parts = self.model.scored(image) if self.parts else (self.model(image),)  # type: ignore[operator]
+        return tuple(out for out in (scored.pred_score, scored.anomaly_map, *parts) if out is not None)
+
+
+def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[str]:
+    """Write a torch model as one ONNX file of fixed input size.
+
+    Args:
+        model: Returns ``InferenceBatch`` in evaluation mode, and has ``scored`` if it has ``part_names``.
+        size: Height and width in pixels.
+        file: The file. Its input is ``input`` (1, 3, H, W) float32 in [0, 1].
+
+    Returns:
+        Names of its outputs: ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W) and ``parts`` (1, names), as far as the
+        model has them; raw ones.
+    """
+    raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
+    with torch.inference_mode():
+        has_map = model(image).anomaly_map is not None
+    names = ["pred_score", *(["anomaly_map"] if has_map else []), *(["parts"] if raw.parts else [])]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    options: dict[str, Any] = {"input_names": ["input"], "output_names": names, "opset_version": 18}
+    torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
+    return names
+
+
+def to_openvino(model: torch.nn.Module, size: tuple[int, int]) -> ov.Model:
+    """Convert a torch model to an OpenVINO graph of fixed input size (1, 3, H, W) float32, by way of ONNX.
+
+    Args:
+        model: As for :func:`to_onnx`.
+        size: Height and width in pixels.
+
+    Returns:
+        Graph with the outputs of :func:`to_onnx`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        to_onnx(model, size, Path(folder) / "model.onnx")
+        return ov.convert_model(Path(folder) / "model.onnx")
+
+
+def finished(graph: ov.Model, form: Form, point: Mapping[str, Any]) -> ov.Model:
+    """The graph as a bundle holds it, of one that :func:`to_openvino` made, quantised or not.
+
+    Args:
+        graph: The raw graph; used up.
+        form: What the finished graph takes; conversion, scaling to [0, 1] and change of layout are inside then.
+        point: Record of the operating point, see :func:`medanomaly.edge.graph.with_decision`.
+    """
+    steps = PrePostProcessor(with_decision(graph, point))
+    kind, one = TYPES[form.type]
+    steps.input().tensor().set_element_type(ov.Type(kind)).set_layout(ov.Layout(form.layout))
+    steps.input().model().set_layout(ov.Layout("NCHW"))
+    if one != 1:
+        steps.input().preprocess().convert_element_type(ov.Type.f32).scale(float(one))
+    return steps.build()
