@@ -85,8 +85,8 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
         type=float,
         default=0.005,
         metavar="DROP",
-        help="how much lower than in f32 the AUROC on validation may be (default: 0.005); without abnormal validation "
-        "images, how far rank correlation with f32 and share of equal decisions may be below 1",
+        help="how far the AUROC on validation may move from that of f32, and the rank correlation with f32 be below 1 "
+        "(default: 0.005); without abnormal validation images, which share of decisions may differ",
     )
     parser.set_defaults(run=_export)
 

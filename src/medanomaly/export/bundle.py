@@ -48,7 +48,7 @@ def export_run(
         input_type: What the graph takes, (1, H, W, 3): ``float32`` in [0, 1], ``uint8`` or ``uint16``.
         onnx: Also write ``model.onnx``, the raw graph in f32, (1, 3, H, W).
         precision: ``f32``, or ``bf16`` or ``int8``, whose cost is measured on the run's validation images.
-        drop: How much lower than in f32 the figure on validation may be then, see :mod:`medanomaly.export.cost`.
+        drop: How far below 1 its fidelity to f32 may be then, see :func:`medanomaly.export.cost.fidelity`.
 
     Returns:
         The card.

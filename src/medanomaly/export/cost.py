@@ -70,32 +70,36 @@ def refitted(point: Mapping[str, Any], f32: np.ndarray, reduced: np.ndarray, abn
     return {**record(rule, value, chosen, reduced[~abnormal], fitted_on), **kept}
 
 
-def figure(point: Mapping[str, Any], f32: np.ndarray, abnormal: np.ndarray) -> tuple[str, Callable[[Any], float]]:
-    """The figure that must hold, higher is better, and 1 for equal scores where it is not the AUROC.
+def fidelity(point: Mapping[str, Any], f32: np.ndarray, abnormal: np.ndarray) -> Callable[[np.ndarray], float]:
+    """How true to the f32 graph another is: raw scores (n,) of it to a figure, 1 for those of f32 and less for others.
+
+    It is one minus the larger of two losses. One is what Spearman's rank correlation with f32 lacks to 1. The other is
+    how far the AUROC moves, up or down; without both classes, the share of decisions that change, each graph at its own
+    threshold. The AUROC alone would let another model pass that happens to be as good on these images, and not on the
+    next. NaN if a score is not finite.
 
     Args:
-        point: Record of the f32 model's operating point; a two-sided rule ranks by distances.
+        point: Record of the f32 graph's operating point; a two-sided rule ranks by distances.
         f32: Raw scores (n,) of the f32 graph.
         abnormal: Truth (n,) of bool.
-
-    Returns:
-        Its name, and raw scores (n,) of a graph to it: ``auroc`` where validation has both classes; else ``agreement``,
-        the smaller of Spearman's rank correlation with f32 and the share of decisions that stay. NaN if a score is not
-        finite.
     """
     was = Decider.of(point)
+    before = was.deciding(f32)
+    both = abnormal.any() and not abnormal.all()
 
-    def agreement(raw: np.ndarray) -> float:
-        if not np.isfinite(raw).all():
+    def of(raw: np.ndarray) -> float:
+        raw = np.asarray(raw, dtype=np.float32)
+        if not np.isfinite(raw).all() or not np.isfinite(f32).all():
             return math.nan
         now = Decider.of(refitted(point, f32, raw, abnormal))
-        stay = float((was.abnormal(f32) == now.abnormal(raw)).mean())
-        return min(spearman(was.deciding(f32), now.deciding(raw)), stay)
+        after = now.deciding(raw)
+        if both:
+            moved = abs(auroc(before, abnormal) - auroc(after, abnormal))
+        else:
+            moved = float((was.abnormal(f32) != now.abnormal(raw)).mean())
+        return 1 - max(moved, 1 - spearman(before, after))
 
-    def ranking(raw: np.ndarray) -> float:
-        return auroc(Decider.of(refitted(point, f32, raw, abnormal)).deciding(raw), abnormal)
-
-    return ("auroc", ranking) if abnormal.any() and not abnormal.all() else ("agreement", agreement)
+    return of
 
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float:
@@ -123,28 +127,27 @@ def differences(
         samples: ``abnormal`` and ``group`` of the images.
 
     Returns:
-        ``images``; ``figure`` (its name), ``f32``, ``reduced`` and ``drop``, for ``auroc`` with the 95 % interval
-        ``drop_low`` to ``drop_high`` (DeLong by group, paired); ``rank_correlation``; ``flips``, each graph at its own
-        threshold, and ``flips_at_f32_threshold``; ``score_relative`` (largest ``|a - b| / |a|``); ``threshold`` of
-        both and whether it was ``refitted``. None where undefined.
+        ``images``; ``fidelity``, see :func:`fidelity`; ``auroc``, None without both classes, of ``f32``, ``reduced``
+        and ``drop`` with its 95 % interval ``low`` to ``high`` (DeLong by group, paired; None where undefined);
+        ``rank_correlation``; ``flips``, each graph at its own threshold, and ``flips_at_f32_threshold``;
+        ``score_relative`` (largest ``|a - b| / |a|``); ``threshold`` of both and whether it was ``refitted``.
+
+    Raises:
+        ValueError: if a score is not finite.
     """
     abnormal = samples["abnormal"].to_numpy(dtype=bool)
     was, now = Decider.of(old), Decider.of(new)
-    name, of = figure(old, f32, abnormal)
-    before, after = of(f32), of(reduced)
-    found: dict[str, Any] = {
+    before, after, decisions = was.deciding(f32), now.deciding(reduced), was.abnormal(f32)
+    ranking = None
+    if abnormal.any() and not abnormal.all():
+        paired = auroc_difference(before, after, abnormal, samples["group"])
+        low, high = (bound if math.isfinite(bound) else None for bound in (paired.low, paired.high))
+        ranking = {"f32": paired.first, "reduced": paired.second, "drop": paired.value, "low": low, "high": high}
+    return {
         "images": {"normal": int((~abnormal).sum()), "abnormal": int(abnormal.sum())},
-        "figure": name,
-        "f32": before,
-        "reduced": after,
-        "drop": before - after,
-    }
-    if name == "auroc" and math.isfinite(after):
-        paired = auroc_difference(was.deciding(f32), now.deciding(reduced), abnormal, samples["group"])
-        found |= {"drop_low": paired.low, "drop_high": paired.high}
-    decisions = was.abnormal(f32)
-    found |= {
-        "rank_correlation": spearman(was.deciding(f32), now.deciding(reduced)),
+        "fidelity": fidelity(old, f32, abnormal)(reduced),
+        "auroc": ranking,
+        "rank_correlation": spearman(before, after),
         "flips": int((decisions != now.abnormal(reduced)).sum()),
         "flips_at_f32_threshold": int((decisions != was.abnormal(reduced)).sum()),
         "score_relative": max(map(relative, f32.tolist(), reduced.tolist())),
@@ -154,7 +157,6 @@ def differences(
             "refitted": new["threshold"] != old["threshold"],
         },
     }
-    return {key: None if isinstance(item, float) and not math.isfinite(item) else item for key, item in found.items()}
 
 
 def resources(f32: Path, reduced: Path, image: np.ndarray) -> dict[str, Any]:
