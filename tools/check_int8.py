@@ -105,7 +105,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     ]
     for row in rows:
         if "refused" in row:
-            lines.append(f"| {row['config']} | {row['precision']} | refused: {row['refused']} |" + " |" * 7)
+            lines.append(
+                f"| {row['config']} | {row['precision']} | refused: {row['refused'].split(';')[0]} |" + " |" * 7
+            )
             continue
         cost, test = row["cost"], row["test"]
         layers = cost["layers"]
