@@ -124,7 +124,8 @@ def _with_nncf(graph: ov.Model, calibration: Tensors, validation: Tensors, judge
     import nncf
     from nncf.quantization.advanced_parameters import AdvancedAccuracyRestorerParameters, OverflowFix
 
-    nncf.set_log_level(logging.ERROR)
+    # Not by nncf.set_log_level, which changes the handlers too, and these may be shared with other loggers.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf.quantize_with_accuracy_control(
         graph,
         nncf.Dataset(calibration),
