@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from medanomaly.models import ranks
+from medanomaly import ranks
 
 #: Added to a variance under its root, whose gradient is infinite at zero.
 _LEAST = 1e-8

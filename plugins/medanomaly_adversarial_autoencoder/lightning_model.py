@@ -14,7 +14,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
-from medanomaly.models import ranks
+from medanomaly import ranks
 from medanomaly.models.backbone import WeightsInCheckpoint
 from medanomaly.models.module import MedicalModel, pixels
 from medanomaly_adversarial_autoencoder.discriminator import Discriminator

@@ -12,8 +12,8 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly import ranks
 from medanomaly.data.table import TableError
-from medanomaly.models import ranks
 from medanomaly.models.backbone import WeightsInCheckpoint, classifier_network
 from medanomaly.models.module import MedicalModel, pixels
 from medanomaly_classifier.augment import moved

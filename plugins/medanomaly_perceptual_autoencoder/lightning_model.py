@@ -12,7 +12,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch import nn
 
-from medanomaly.models import ranks
+from medanomaly import ranks
 from medanomaly.models.backbone import FeatureNetwork, WeightsInCheckpoint, feature_network, layer_for
 from medanomaly.models.blocks import ConvAutoencoder
 from medanomaly.models.maps import MapScore

@@ -15,8 +15,8 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 
+from medanomaly import ranks
 from medanomaly.export import Run
-from medanomaly.models import ranks
 from medanomaly.registry import plugins
 
 ROOT = Path(__file__).parents[2]

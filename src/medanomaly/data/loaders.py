@@ -9,9 +9,9 @@ import pandas as pd
 import torch
 from anomalib.data import AnomalibDataModule, ImageBatch
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
-from torch import distributed
 from torch.utils.data import DataLoader
 
+from medanomaly import ranks
 from medanomaly.data.cache import Images
 from medanomaly.data.dataset import MedicalDataset
 from medanomaly.data.usage import Usage
@@ -91,11 +91,7 @@ class TableLoaders(AnomalibDataModule):
             batch_size=batch_size,
             shuffle=shuffle,
             # Lightning would repeat images until all processes have as many, and the figures would count them twice.
-            sampler=UnrepeatedDistributedSampler(data, shuffle=False) if dealt and _several() else None,
+            sampler=UnrepeatedDistributedSampler(data, shuffle=False) if dealt and ranks.number() > 1 else None,
             num_workers=workers,
             collate_fn=self.external_collate_fn or data.collate_fn,
         )
-
-
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -11,11 +11,11 @@ from anomalib.data import InferenceBatch
 from anomalib.post_processing import PostProcessor
 from lightning import LightningModule, Trainer
 
+from medanomaly import ranks
 from medanomaly.decision.decider import record
 from medanomaly.decision.rules import RULES, Fitted, Value, check_rule, fit, question
 from medanomaly.decision.score import deciding, to_unit
 from medanomaly.decision.validation import pack, unpack
-from medanomaly.models import ranks
 
 #: Pixels of one image that take part in choosing the pixel threshold: all of a 128 px map, an even sample of larger.
 _PIXELS_PER_IMAGE = 16_384

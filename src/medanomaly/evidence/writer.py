@@ -17,6 +17,7 @@ import torch
 from anomalib.visualization import Visualizer
 from lightning import LightningModule, Trainer
 
+from medanomaly import ranks
 from medanomaly.data.table import counts, digest
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
@@ -25,7 +26,6 @@ from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.report import render
-from medanomaly.models import ranks
 
 logger = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from anomalib.metrics import Evaluator
 from anomalib.pre_processing import PreProcessor
 from lightning import seed_everything
 
+from medanomaly import ranks
 from medanomaly.decision import OperatingPoint
 from medanomaly.evidence.rank_metric import default_evaluator
 from medanomaly.evidence.writer import EvidenceWriter
-from medanomaly.models import ranks
 
 if TYPE_CHECKING:
     from torch import nn
