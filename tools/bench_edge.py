@@ -23,9 +23,9 @@ from typing import Any
 
 import cv2
 
+from medanomaly.bench.measure import bench
+from medanomaly.bench.process import Candidate, EngineError, Worker
 from medanomaly.demo import config
-from medanomaly.edge.bench import bench
-from medanomaly.edge.bench_process import Candidate, EngineError, Worker
 from medanomaly.imaging import decode
 
 #: Name, configuration, image size, stages. Images are read as anomalib reads them: whole, in their own colours.

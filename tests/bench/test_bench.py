@@ -13,10 +13,11 @@ import openvino as ov
 import pytest
 from tests.conftest import write_image
 
+from medanomaly.bench import engines
+from medanomaly.bench.measure import bench, percentile
+from medanomaly.bench.process import Candidate, EngineError, Worker
 from medanomaly.cli import main
-from medanomaly.edge import Bundle, bench_engines
-from medanomaly.edge.bench import bench, percentile
-from medanomaly.edge.bench_process import Candidate, EngineError, Worker
+from medanomaly.edge import Bundle
 
 
 @pytest.fixture(scope="module")
@@ -54,16 +55,16 @@ def test_what_cannot_be_had_is_missing_with_its_reason(record):
 
 def test_an_engine_that_is_not_installed_or_has_no_model_is_missing(drawn_bundle, greys, monkeypatch, tmp_path):
     bundle, real = Bundle.open(drawn_bundle), importlib.util.find_spec
-    able, missing = bench_engines.candidates(bundle, ["onnxruntime"], tmp_path, None)
+    able, missing = engines.candidates(bundle, ["onnxruntime"], tmp_path, None)
     assert not able
     assert "model.onnx" in missing["onnxruntime"] or "not installed" in missing["onnxruntime"]
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "anomalib" else real(name))
-    able, missing = bench_engines.candidates(bundle, ["anomalib-openvino"], tmp_path, None)
+    able, missing = engines.candidates(bundle, ["anomalib-openvino"], tmp_path, None)
     assert (able, missing) == ([], {"anomalib-openvino": "anomalib is not installed"})
 
 
 def test_the_graph_handed_to_anomalib_takes_images_of_any_size_and_scores_them_alike(drawn_bundle, tmp_path):
-    graph = bench_engines._as_anomalib(Bundle.open(drawn_bundle), tmp_path / "graph")
+    graph = engines._as_anomalib(Bundle.open(drawn_bundle), tmp_path / "graph")
     compiled = ov.Core().compile_model(graph, "CPU")
     for shape in ((1, 3, 16, 16), (1, 3, 40, 24)):
         found = compiled({0: np.full(shape, 0.25, np.float32)})
@@ -119,5 +120,5 @@ def test_percentiles_are_values():
 
 
 def test_the_bench_itself_needs_no_torch():
-    code = "import sys, medanomaly.commands.bench, medanomaly.edge.bench; sys.exit('torch' in sys.modules)"
+    code = "import sys, medanomaly.commands.bench, medanomaly.bench.measure; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,21 +14,11 @@ from typing import Any
 import openvino as ov
 from openvino.preprocess import PrePostProcessor, ResizeAlgorithm
 
-from medanomaly.edge.bench_process import Candidate, EngineError
+from medanomaly.bench import ENGINES, FOUND_BY
+from medanomaly.bench.process import Candidate, EngineError
 from medanomaly.edge.bundle import GRAPH, ONNX, Bundle
 from medanomaly.edge.detector import core
 from medanomaly.edge.graph import raw_outputs
-
-#: Engines by name, and the packages that they need. OpenVINO's inferencer comes twice: as it is, which takes bfloat16
-#: where the CPU has it, and held to f32.
-ENGINES = {
-    "anomalib-openvino-f32": ("anomalib", "openvino"),
-    "anomalib-openvino": ("anomalib", "openvino"),
-    "anomalib-torch": ("anomalib", "torch"),
-    "onnxruntime": ("onnxruntime",),
-}
-#: OpenVINO's own benchmark, which finds the machine's bound.
-FOUND_BY = "benchmark_app"
 
 #: Seconds that it runs for.
 _SECONDS = 3
@@ -43,7 +33,7 @@ def candidates(
         bundle: The bundle.
         wanted: Names of engines; ``benchmark_app`` is looked for.
         folder: For graphs that are made, and as working directories.
-        anomalib: Folder of anomalib's own export of the network; see :func:`medanomaly.edge.bench.bench`.
+        anomalib: Folder of anomalib's own export of the network; see :func:`medanomaly.bench.measure.bench`.
 
     Returns:
         Candidates in the order wanted; and of the rest, by name, why they are missing.

@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medanomaly.edge.bench_engines import ENGINES, FOUND_BY, candidates, inferences_per_second
-from medanomaly.edge.bench_process import Candidate, EngineError, Worker
+from medanomaly.bench import FOUND_BY, NAMES
+from medanomaly.bench.engines import candidates, inferences_per_second
+from medanomaly.bench.process import Candidate, EngineError, Worker
 from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.detector import cores
 from medanomaly.edge.inputs import find_inputs
 from medanomaly.edge.result import Failure
-
-#: Everything that can be measured beside ours.
-NAMES = (*ENGINES, FOUND_BY)
 
 #: Images of a stream at least, over and over where there are fewer: its threads start and end at different times, which
 #: a short one would count as lost.
@@ -74,7 +72,7 @@ def bench(
         inputs: Files, folders and patterns, as for ``infer``.
         repeat: Rounds.
         limit: At most so many images, evenly spread over those found; each is read from its file in each round.
-        against: Names out of :data:`NAMES`; None for all that can be had.
+        against: Names out of :data:`medanomaly.bench.NAMES`; None for all that can be had.
         anomalib: Folder of anomalib's own export of the network (``weights/openvino/model.xml``,
             ``weights/torch/model.pt``); by default its OpenVINO inferencer gets the bundle's graph with a resize in
             front, and its torch inferencer is left out.

@@ -1,4 +1,4 @@
-"""The other end of :mod:`medanomaly.edge.bench_worker`: processes that are started, asked and ended."""
+"""The other end of :mod:`medanomaly.bench.worker`: processes that are started, asked and ended."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WORKER = Path(__file__).with_name("bench_worker.py")
+WORKER = Path(__file__).with_name("worker.py")
 
 
 class EngineError(RuntimeError):
@@ -67,7 +67,7 @@ class Worker:
         self.cold_start = time.perf_counter() - start
 
     def ask(self, do: str, paths: list[str], **options: Any) -> dict[str, Any]:
-        """Give an order and wait for the answer; see :mod:`~medanomaly.edge.bench_worker`.
+        """Give an order and wait for the answer; see :mod:`~medanomaly.bench.worker`.
 
         Raises:
             EngineError: if the engine fails.

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_NAMES = ("anomalib-openvino-f32", "anomalib-openvino", "anomalib-torch", "onnxruntime", "benchmark_app")
+from medanomaly.bench import NAMES
+
 _COLUMNS = {
     "images_per_second": "images/s",
     "latency_p50": "latency p50",
@@ -38,7 +39,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         nargs="*",
         default=None,
         metavar="NAME",
-        help=f"engines to measure beside: {', '.join(_NAMES)} (default: all that are installed; none after --against)",
+        help=f"engines to measure beside: {', '.join(NAMES)} (default: all that are installed; none after --against)",
     )
     parser.add_argument(
         "--anomalib",
@@ -54,7 +55,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit status."""
-    from medanomaly.edge.bench import bench
+    from medanomaly.bench.measure import bench
     from medanomaly.edge.bundle import BundleError
 
     def tell(text: str) -> None:

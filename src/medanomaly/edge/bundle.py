@@ -13,8 +13,8 @@ from medanomaly.edge.form import Form
 from medanomaly.imaging import Reading
 
 #: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
-#: centre, and an earlier runtime would ignore it. 3: the card names the
-#: form of the graph's input, and the graph's outputs are decided.
+#: centre, and an earlier runtime would ignore it. 3: the card names the form of the graph's input, and the graph's
+#: outputs are decided.
 SCHEMA = 3
 FORMAT = "medanomaly-bundle"
 CARD, GRAPH, WEIGHTS = "card.json", "model.xml", "model.bin"
