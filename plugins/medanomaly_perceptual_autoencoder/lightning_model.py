@@ -44,6 +44,11 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         upsample: Factor by which images are enlarged for the frozen network.
         standardise: ``train`` standardises each channel of the features by its mean and standard deviation on the
             training normals, ``none`` leaves them as they are.
+        pool: Side in positions of the feature map of the square over which features are averaged before they are
+            compared, in training and in the score; odd, 1 for none, which is the paper's. A decoder of few numbers
+            cannot put every texture back where it lay; the mean of a neighbourhood does not ask it to.
+        relative: Divide the error by the mean size of the image's own features, as the paper does. Where anomalies
+            themselves have strong features, the division takes away what tells them: false leaves it out.
         image_weight: Weight of the mean absolute error of pixels in the training loss; the score is without it.
         smooth: Side in positions of the feature map of the square over which the error map is averaged; odd, 1 for
             none.
@@ -76,6 +81,8 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         layer: int | None = None,
         upsample: int = 1,
         standardise: str = "train",
+        pool: int = 1,
+        relative: bool = True,
         image_weight: float = 0.0,
         smooth: int = 1,
         score: str = "mean",
@@ -102,7 +109,9 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         scoring = MapScore(smooth, score, top_share, two_sided)
         layer = layer_for(network, _USUAL_SIZE * upsample) if layer is None else layer
         autoencoder, features = self.seeded(seed, build), self._features(layer)
-        self.model: PerceptualModel = PerceptualModel(autoencoder, features, scoring, image_weight, upsample)
+        self.model: PerceptualModel = PerceptualModel(
+            autoencoder, features, scoring, image_weight, upsample, pool, relative
+        )
         self.needs_calibration = two_sided
 
     def _features(self, layer: int) -> FeatureNetwork:
@@ -137,7 +146,7 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
             self.model.autoencoder.grown = min(float(stages), max(1.0, 2 * done * stages))
 
     def training_step(self, batch: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Relative perceptual loss of a batch."""
+        """Perceptual loss of a batch."""
         del args, kwargs
         image = pixels(batch)
         loss = self.model.training_loss(image)

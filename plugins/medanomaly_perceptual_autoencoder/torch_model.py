@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.backbone import FeatureNetwork
-from medanomaly.models.maps import MapScore
+from medanomaly.models.maps import MapScore, local_mean
 
 #: Least mean size of an image's features that its error is divided by.
 _LEAST = 1e-6
@@ -55,6 +55,9 @@ class PerceptualModel(nn.Module):
         scoring: How the score is taken from the error map; squares are measured in the map's own positions.
         image_weight: Weight of the mean absolute error of pixels in the training loss.
         upsample: Factor by which images are enlarged for the frozen network.
+        pool: Side in positions of the square over which features are averaged before they are compared; odd, 1 for
+            none.
+        relative: Divide the error by the mean size of the image's own features.
 
     Raises:
         ValueError: for an option out of range.
@@ -67,14 +70,17 @@ class PerceptualModel(nn.Module):
         scoring: MapScore,
         image_weight: float = 0.0,
         upsample: int = 1,
+        pool: int = 1,
+        relative: bool = True,
     ) -> None:
         super().__init__()
-        if image_weight < 0 or upsample < 1:
+        if image_weight < 0 or upsample < 1 or pool < 1 or pool % 2 == 0:
             raise ValueError(
-                f"need image_weight >= 0, upsample >= 1; got image_weight={image_weight}, upsample={upsample}"
+                f"need image_weight >= 0, upsample >= 1, pool odd; got image_weight={image_weight}, "
+                f"upsample={upsample}, pool={pool}"
             )
         self.autoencoder, self.scoring = autoencoder, scoring
-        self.image_weight, self.upsample = image_weight, upsample
+        self.image_weight, self.upsample, self.pool, self.relative = image_weight, upsample, pool, relative
         self.use(features)
 
     def use(self, features: FeatureNetwork) -> None:
@@ -93,15 +99,20 @@ class PerceptualModel(nn.Module):
             return image
         return F.interpolate(image, scale_factor=self.upsample, mode="bilinear", align_corners=False)
 
+    def described(self, image: torch.Tensor) -> list[torch.Tensor]:
+        """Features (B, C, h, w) of each layer, averaged over squares of ``pool`` positions."""
+        return [local_mean(feature, self.pool) for feature in self.features(self.enlarged(image))]
+
     def standardised(self, image: torch.Tensor) -> torch.Tensor:
         """Standardised features f̂ (B, C, h, w) of the compared layer."""
         layer = self.compared
-        return self.standardise[layer](self.features(self.enlarged(image))[layer])
+        return self.standardise[layer](self.described(image)[layer])
 
     def errors(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Relative error of each position of the features (B, 1, h, w), and absolute error of pixels (B, 3, h', w').
+        """Error of each position of the features (B, 1, h, w), and absolute error of pixels (B, 3, h', w').
 
-        The mean of the first is the relative perceptual L1 loss ‖f̂(x) − f̂(x̂)‖₁ / ‖f̂(x)‖₁ (Shvetsova et al., 2021).
+        The mean of the first is the relative perceptual L1 loss ‖f̂(x) − f̂(x̂)‖₁ / ‖f̂(x)‖₁ (Shvetsova et al., 2021);
+        not ``relative`` it is left undivided, in standard deviations of the training normals' features.
         """
         logits = self.autoencoder(image)
         if logits.shape[-2:] != image.shape[-2:]:
@@ -109,14 +120,15 @@ class PerceptualModel(nn.Module):
         reconstruction = torch.sigmoid(logits)
         with torch.no_grad():
             expected = self.standardised(image)
-        size = expected.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(_LEAST)
         error = (expected - self.standardised(reconstruction)).abs().mean(dim=1, keepdim=True)
-        return error / size, (image - reconstruction).abs()
+        if self.relative:
+            error = error / expected.abs().mean(dim=(1, 2, 3), keepdim=True).clamp_min(_LEAST)
+        return error, (image - reconstruction).abs()
 
     def training_loss(self, image: torch.Tensor) -> torch.Tensor:
-        """Relative perceptual L1 of a batch, plus the weighted error of pixels."""
-        relative, absolute = self.errors(image)
-        return relative.mean() + self.image_weight * absolute.mean() if self.image_weight else relative.mean()
+        """Perceptual L1 of a batch, plus the weighted error of pixels."""
+        perceptual, absolute = self.errors(image)
+        return perceptual.mean() + self.image_weight * absolute.mean() if self.image_weight else perceptual.mean()
 
     def forward(self, image: torch.Tensor) -> InferenceBatch:
         """Raw score (B,) and map (B, 1, H, W) for images (B, 3, H, W) in [0, 1]."""
@@ -130,7 +142,7 @@ class PerceptualModel(nn.Module):
         # In double precision: a sum of squares over millions of positions.
         sums = [(0, torch.zeros((), dtype=torch.double), torch.zeros((), dtype=torch.double)) for _ in self.standardise]
         for image in batches:
-            for i, feature in enumerate(self.features(self.enlarged(image))):
+            for i, feature in enumerate(self.described(image)):
                 values, (count, total, squares) = feature.double(), sums[i]
                 count += values[:, 0].numel()
                 sums[i] = count, total + values.sum(dim=(0, 2, 3)), squares + values.square().sum(dim=(0, 2, 3))

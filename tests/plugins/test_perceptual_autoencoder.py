@@ -48,6 +48,38 @@ def test_the_score_is_the_papers_ratio():
     torch.testing.assert_close(got.anomaly_map.mean(dim=(1, 2, 3)), expected)
 
 
+def test_undivided_the_score_is_the_mean_difference_of_averaged_features():
+    network, image = model(pool=3, relative=False), torch.rand(3, 3, 48, 48)
+    network.fit_features([torch.rand(8, 3, 48, 48)])
+    with torch.no_grad():
+        got = network(image).pred_score
+        scale = network.standardise[0]
+        f, g = (network.features(x)[0] - scale.mean for x in (image, torch.full_like(image, 0.5)))
+    difference = ((f - g) / scale.std).numpy()
+    side = difference.shape[-1]
+    means = np.zeros_like(difference)
+    for i in range(side):
+        for j in range(side):
+            square = difference[..., max(0, i - 1) : i + 2, max(0, j - 1) : j + 2]
+            means[..., i, j] = square.mean(axis=(2, 3))
+    np.testing.assert_allclose(got, np.abs(means).mean(axis=(1, 2, 3)), rtol=1e-4)
+
+
+def test_averaged_features_are_standardised_as_they_are_compared():
+    network, batch = model(pool=5), torch.rand(6, 3, 48, 48)
+    network.fit_features([batch])
+    with torch.no_grad():
+        values = network.standardised(batch).double()
+    spread = values.std(dim=(0, 2, 3), unbiased=False)
+    np.testing.assert_allclose(spread[spread > 0], 1, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pool", [0, 2])
+def test_the_side_of_a_square_is_odd(pool):
+    with pytest.raises(ValueError, match=f"pool={pool}"):
+        model(pool=pool)
+
+
 def test_pixels_are_weighed_into_the_loss_and_not_into_the_score():
     image = torch.rand(2, 3, 32, 32)
     plain, weighted = model(), model(image_weight=3.0)
