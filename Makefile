@@ -1,6 +1,7 @@
 # make demo   set up, then train, test, export and run the edge detector on drawn frames
 # make test   set up, then run the tests
 # make lint   ruff and mypy
+# make reproduce   set up, then the seed systems' claims beside our figures: RESULTS.md; ARGS=--quick for a trial
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ ifneq ($(wildcard ../shared/weights/README.md),)
 export MEDANOMALY_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo test test-slow lint reproduce clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -35,6 +36,9 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+reproduce: $(STAMP)
+	$(BIN)/python -m tools.reproduce $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
