@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medanomaly import __version__
-from medanomaly.commands import bench, compare, decide, infer, report, verify
+from medanomaly.commands import app, bench, compare, decide, infer, report, verify
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -115,12 +115,13 @@ def build_parser() -> argparse.ArgumentParser:
         "  medanomaly train --config configs/ae_wce.yaml --data.init_args.root DIR\n"
         "  medanomaly train --model Autoencoder --data Phantom\n"
         "  medanomaly export --run results/Autoencoder/Phantom/latest --out bundle\n"
-        "  medanomaly infer bundle images/ --out scored\n",
+        "  medanomaly infer bundle images/ --out scored\n"
+        "  medanomaly app bundle\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_plugins, _add_data, infer.add, _add_export, verify.add, bench.add, _add_demo):
+    for add in (_add_plugins, _add_data, infer.add, app.add, _add_export, verify.add, bench.add, _add_demo):
         add(commands)
     for command in (compare, decide, report):
         command.add(commands)
@@ -134,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _anomalib(args)
     parser = build_parser()
     if args and not args[0].startswith("-"):
-        known = ["plugins", "data", "infer", "export", "verify", "bench", "demo", "compare", "decide", "report"]
+        known = ["plugins", "data", "infer", "app", "export", "verify", "bench", "demo", "compare", "decide", "report"]
         known += PASSED_ON
         if args[0] not in known:
             close = difflib.get_close_matches(args[0], known, 1)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging.errors import MAX_PIXELS
+from medanomaly.imaging.errors import MAX_PIXELS, ImageError
 
 #: What counts as a video, by suffix.
 SUFFIXES = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".wmv", ".webm"})
@@ -75,6 +76,42 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
             name = address(path, number + 1)
             if not skip(name):
                 yield Failure(name, f"{name}: the video breaks off here, of {declared:.0f} declared frames. {_COPY}")
+    finally:
+        capture.release()
+
+
+def declared_frames(path: str) -> int:
+    """How many frames a video declares; 0 where it tells none, or cannot be opened."""
+    capture = cv2.VideoCapture(path)
+    try:
+        return int(_number(capture.get(cv2.CAP_PROP_FRAME_COUNT))) if capture.isOpened() else 0
+    finally:
+        capture.release()
+
+
+def frame_at(path: str, number: int) -> np.ndarray:
+    """One frame of a video, by its number from 1, as :func:`frames` gives it.
+
+    The container's index is trusted where it says that it went to the right place; else frames are passed one by one.
+
+    Returns:
+        (H, W, 3) uint8, RGB, upright.
+
+    Raises:
+        ImageError: if the video has no such frame, or it cannot be decoded.
+    """
+    capture = cv2.VideoCapture(path)
+    try:
+        capture.set(cv2.CAP_PROP_POS_FRAMES, number - 1)
+        if round(capture.get(cv2.CAP_PROP_POS_FRAMES)) != number - 1:
+            capture.release()
+            capture = cv2.VideoCapture(path)
+            for _ in range(number - 1):
+                capture.grab()
+        good, pixels = capture.read()
+        if not good or pixels is None or not pixels.size:
+            raise ImageError(f"{address(path, number)}: cannot be decoded. {_COPY}")
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
 

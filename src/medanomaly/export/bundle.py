@@ -135,12 +135,21 @@ def _card(run: Run, form: Form) -> dict[str, Any]:
         "parts": list(part_names(run.model.model)),
         "data": {"name": evidence["run"]["data"], **evidence["data"]},
         "results": {"image": evidence["image"], "pixel": evidence["pixel"]},
+        "checks": _checks(evidence.get("checks")),
         "caveats": evidence["caveats"],
         "versions": evidence["run"]["versions"],
         "precision": "f32",
         "licence": "That of the training data and of any pretrained weights applies to the weights of this model.",
         "intended_use": INTENDED_USE,
     }
+
+
+def _checks(found: dict[str, Any] | None) -> dict[str, Any]:
+    """The honesty checks but for subgroups and for the names of groups, which may be patients'."""
+    kept = {name: check for name, check in (found or {}).items() if name != "subgroups"}
+    if isinstance(kept.get("groups"), dict):
+        kept["groups"] = {key: item for key, item in kept["groups"].items() if key != "examples"}
+    return kept
 
 
 def _scores(run: Run, part: Path) -> dict[str, Any] | None:

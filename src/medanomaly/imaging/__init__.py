@@ -3,7 +3,7 @@
 from medanomaly.imaging.decode import IMAGE_SUFFIXES, decode, decode_mask, frames, inside, split_frame
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import View
-from medanomaly.imaging.overlay import outline, overlay
+from medanomaly.imaging.overlay import heat_layer, outline, overlay
 from medanomaly.imaging.place import Place
 from medanomaly.imaging.reading import Reading
 
@@ -16,6 +16,7 @@ __all__ = [
     "decode",
     "decode_mask",
     "frames",
+    "heat_layer",
     "inside",
     "outline",
     "overlay",

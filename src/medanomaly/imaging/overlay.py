@@ -27,9 +27,28 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     heat = np.asarray(heat, dtype=np.float32)
     if heat.shape != image.shape[:2]:
         heat = cv2.resize(heat, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
-    colours = cv2.applyColorMap(_to_bytes(heat), cv2.COLORMAP_VIRIDIS)[:, :, ::-1].astype(np.float32) / 255
-    opacity = 0.75 * np.clip((heat - 0.35) / 0.5, 0, 1)[:, :, None]
-    return _to_bytes(image * (1 - opacity) + colours * opacity)
+    colours, opacity = _layer(heat)
+    opacity *= np.float32(0.75)
+    return _to_bytes(image * (1 - opacity[:, :, None]) + colours.astype(np.float32) / 255 * opacity[:, :, None])
+
+
+def heat_layer(heat: np.ndarray) -> np.ndarray:
+    """A heat map as a picture to lay over its image, in the colours of :func:`overlay`.
+
+    Args:
+        heat: (H, W), float in [0, 1], 0.5 at the pixel threshold.
+
+    Returns:
+        (H, W, 4) uint8, RGB and opacity, from 0 at 0.35 to 255 at 0.85: who shows it chooses how much of that.
+    """
+    colours, opacity = _layer(np.asarray(heat, dtype=np.float32))
+    return np.dstack([colours, _to_bytes(opacity)])
+
+
+def _layer(heat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (H, W, 3) uint8, RGB, and opacity (H, W) in [0, 1], of a heat map (H, W) float32."""
+    colours = cv2.applyColorMap(_to_bytes(heat), cv2.COLORMAP_VIRIDIS)[:, :, ::-1]
+    return colours, np.clip((heat - np.float32(0.35)) / np.float32(0.5), 0, 1)
 
 
 def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

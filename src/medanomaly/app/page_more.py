@@ -1,0 +1,58 @@
+"""What lies one click below the viewer: other bundles, what the model saw, the file's header."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from medanomaly.app.header import header
+from medanomaly.app.looks import Look
+from medanomaly.app.picture import shrunk
+from medanomaly.app.state import Page
+from medanomaly.app.wording import escaped
+from medanomaly.app.worklist import Item
+from medanomaly.evidence import wording
+from medanomaly.imaging import ImageError, overlay
+
+_SMALL = 360
+
+
+def show_more(page: Page, item: Item, look: Look) -> None:
+    """Offer what there is of the chosen image."""
+    if len(page.room.bundles) > 1 and st.toggle("Compare the bundles on this image", key="compare"):
+        _compare(page, item)
+    with st.expander("What the model saw"):
+        height, width = look.result.image.shape[:2]
+        st.image(look.result.image, width=max(160, width), alt=f"{item.name} as the model saw it")
+        reading = page.loaded.bundle.reading
+        st.caption(
+            f"{width} × {height} pixels, intensity {reading.intensity}, field of view {reading.field_of_view}, "
+            f"colour {reading.colour}."
+        )
+    if item.file.kind.name == "DICOM":
+        with st.expander("DICOM header"):
+            personal = st.toggle("Show names, numbers and dates", key=f"personal-{item.number}")
+            try:
+                found = header(item.file.path, personal)
+            except ImageError as error:
+                st.error(escaped(f"{item.name}: {error}"))
+                return
+            st.table([{"attribute": name, "value": value} for name, value in found.items()])
+
+
+def _compare(page: Page, item: Item) -> None:
+    for column, loaded in zip(st.columns(len(page.room.bundles)), page.room.bundles, strict=True):
+        with column, st.container(border=True):
+            st.markdown(f"**{escaped(loaded.name)}**")
+            try:
+                look = Look.at(loaded.detector, item)
+            except ImageError as error:
+                st.error(escaped(str(error).replace(str(item.file.path), item.name)))
+                continue
+            result, heat = look.result, look.result.heat
+            shown = result.image if heat is None else overlay(result.image, heat)
+            st.image(shrunk(np.ascontiguousarray(shown), _SMALL), width="stretch", alt=f"{item.name} by {loaded.name}")
+            p_value = loaded.p_value(result.raw_score)
+            said = "" if p_value is None else f", p-value {wording.chance(p_value)}"
+            st.markdown(f"{result.decision}, score {result.score:.3f}{said}")
+            st.caption(f"Raw score {wording.raw(result.raw_score)}, each at its own validated point.")
