@@ -28,14 +28,16 @@ from medanomaly.bench.process import Candidate, EngineError, Worker
 from medanomaly.demo import config
 from medanomaly.imaging import decode
 
-#: Name, configuration, image size, stages. Images are read as anomalib reads them: whole, in their own colours.
-NETWORKS = (
-    ("autoencoder 128", "ae_wce.yaml", 128, 4),
-    ("autoencoder 256", "ae_wce.yaml", 256, 5),
-    ("perceptual 64", "perceptual_wce.yaml", 64, 6),
+#: Compare as the paper does: a deeper layer, position by position.
+_PAPER = {"layer": 1, "pool": 1, "relative": "true", "image_weight": 0}
+#: Name, configuration, image size, options of the model. Images are read as anomalib does: whole, in their own colours.
+NETWORKS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
+    ("autoencoder 128", "ae_wce.yaml", 128, {"stages": 4}),
+    ("autoencoder 256", "ae_wce.yaml", 256, {"stages": 5}),
+    ("perceptual 64", "perceptual_wce.yaml", 64, {"stages": 6, **_PAPER}),
 )
 #: The network of the memory runs: as small as its images.
-SMALL = ("autoencoder 32", "ae_wce.yaml", 32, 3)
+SMALL: tuple[str, str, int, dict[str, Any]] = ("autoencoder 32", "ae_wce.yaml", 32, {"stages": 3})
 RESULT = Path(__file__).with_name("results") / "bench_edge.json"
 
 
@@ -46,9 +48,9 @@ def data(name: str) -> Path:
     return Path(os.environ["MEDANOMALY_DATA"]) / name
 
 
-def trained(network: tuple[str, str, int, int], work: Path) -> Path:
+def trained(network: tuple[str, str, int, dict[str, Any]], work: Path) -> Path:
     """Folder of the network's run; trained for three steps if it is not there."""
-    name, file, size, stages = network
+    name, file, size, model = network
     root = work / name.replace(" ", "-")
     if not list(root.glob("*/*/latest/run.json")):
         options = {
@@ -57,7 +59,7 @@ def trained(network: tuple[str, str, int, int], work: Path) -> Path:
             "data.init_args.image_size": size,
             "data.init_args.intensity": "dtype",
             "data.init_args.field_of_view": "none",
-            "model.init_args.stages": stages,
+            **{f"model.init_args.{key}": value for key, value in model.items()},
             "trainer.max_epochs": 1,
             "trainer.check_val_every_n_epoch": 1,
             "trainer.limit_train_batches": 3,

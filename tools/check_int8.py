@@ -2,10 +2,10 @@
 
     python tools/check_int8.py [--configs ae_wce …] [--runs FOLDER] [--table]
 
-Trains one configuration for each model with fewer epochs than published (the figures are of the precision, not of the
-model), exports each run with the default ``--accuracy-drop``, and scores all test images with each bundle. The test
-decides nothing. Results go to tools/results/int8.json; ``--table`` only prints them. ``--runs`` keeps trained runs in a
-folder and takes those that are there.
+Trains one configuration or two for each model with fewer epochs than published (the figures are of the precision, not
+of the model), exports each run with the default ``--accuracy-drop``, and scores all test images with each bundle. The
+test decides nothing. Results go to tools/results/int8.json, where rows of other configurations stay; ``--table`` only
+prints them. ``--runs`` keeps trained runs in a folder and takes those that are there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ RESULTS = HOME / "tools" / "results" / "int8.json"
 EPOCHS = {
     "ae_wce": 30,
     "aae_wce": 10,
-    "perceptual_wce": 10,
+    "perceptual_wce": 12,
+    "perceptual_pneumoniamnist": 10,
     "vae_wce": 20,
     "classifier_pneumoniamnist": 1,
 }
@@ -143,13 +144,15 @@ def main() -> None:
     if args.table:
         print(table(json.loads(RESULTS.read_text(encoding="utf-8"))["rows"]))
         return
-    rows = []
+    kept = json.loads(RESULTS.read_text(encoding="utf-8"))["rows"] if RESULTS.is_file() else []
+    rows = [row for row in kept if row["config"] not in args.configs]
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.configs:
             folder = trained(name, args.runs or Path(temporary))
             with tempfile.TemporaryDirectory() as work:
                 rows += measure(name, folder, Path(work))
             print(f"{name} done", file=sys.stderr)
+    rows.sort(key=lambda row: list(EPOCHS).index(row["config"]))
     RESULTS.write_text(json.dumps({"epochs": EPOCHS, "rows": rows}, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     print(table(rows))
 

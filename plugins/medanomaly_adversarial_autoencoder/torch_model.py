@@ -11,6 +11,7 @@ from torch import nn
 from medanomaly.models.density import Gaussian, StandardNormal
 from medanomaly.models.density_kernel import KernelDensity
 from medanomaly.models.maps import MapScore, error_map, score_error, training_loss
+from medanomaly.models.reconstruction import Reconstruction
 from medanomaly_adversarial_autoencoder.criterion import Criterion
 from medanomaly_adversarial_autoencoder.network import Network
 
@@ -54,6 +55,7 @@ class AdversarialAutoencoderModel(nn.Module):
         self.error = score_error(loss, error, window)
         self.map_score = MapScore(smooth, score, top_share)
         self.criterion = Criterion(criterion)
+        self.reconstructed = Reconstruction()
 
     def loss_of(self, image: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Mean reconstruction error of a batch in training."""
@@ -66,7 +68,7 @@ class AdversarialAutoencoderModel(nn.Module):
     def parts(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Raw parts (B, 2), negative log density in nats and reconstruction error, and the map (B, 1, H, W)."""
         code = self.network.encode(image)
-        logits = self.network.decode(code, (image.shape[-2], image.shape[-1]))
+        logits = self.reconstructed(self.network.decode(code, (image.shape[-2], image.shape[-1])))
         reconstruction, anomaly_map = self.map_score(error_map(self.error, image, logits, self.window))
         return torch.stack([-self.density(code.flatten(1)), reconstruction], dim=1), anomaly_map
 

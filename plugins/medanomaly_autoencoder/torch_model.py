@@ -10,6 +10,7 @@ from torch import nn
 
 from medanomaly.models.blocks import ConvAutoencoder
 from medanomaly.models.maps import MapScore, error_map, score_error, training_loss
+from medanomaly.models.reconstruction import Reconstruction
 from medanomaly_autoencoder.noise import noisy
 from medanomaly_autoencoder.study import StudyAutoencoder
 
@@ -62,6 +63,7 @@ class AutoencoderModel(nn.Module):
         self.loss, self.error, self.window = loss, score_error(loss, error, window), window
         self.noise, self.noise_size = noise, noise_size
         self.score = score or MapScore()
+        self.reconstructed = Reconstruction()
 
     def logits(self, image: torch.Tensor) -> torch.Tensor:
         """Reconstruction (B, 3, H, W) before the sigmoid, for images (B, 3, H, W) in [0, 1]."""
@@ -77,7 +79,7 @@ class AutoencoderModel(nn.Module):
 
     def errors(self, image: torch.Tensor) -> torch.Tensor:
         """Error map (B, 1, H, W) that is scored."""
-        return error_map(self.error, image, self.logits(image), self.window)
+        return error_map(self.error, image, self.reconstructed(self.logits(image)), self.window)
 
     def forward(self, image: torch.Tensor) -> InferenceBatch:
         """Raw score (B,) and map (B, 1, H, W) for images (B, 3, H, W) in [0, 1]."""

@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.backbone import FeatureNetwork
 from medanomaly.models.maps import MapScore, local_mean
+from medanomaly.models.reconstruction import Reconstruction
 
 #: Least mean size of an image's features that its error is divided by.
 _LEAST = 1e-6
@@ -79,7 +80,7 @@ class PerceptualModel(nn.Module):
                 f"need image_weight >= 0, upsample >= 1, pool odd; got image_weight={image_weight}, "
                 f"upsample={upsample}, pool={pool}"
             )
-        self.autoencoder, self.scoring = autoencoder, scoring
+        self.autoencoder, self.scoring, self.reconstructed = autoencoder, scoring, Reconstruction()
         self.image_weight, self.upsample, self.pool, self.relative = image_weight, upsample, pool, relative
         self.use(features)
 
@@ -114,7 +115,7 @@ class PerceptualModel(nn.Module):
         The mean of the first is the relative perceptual L1 loss ‖f̂(x) − f̂(x̂)‖₁ / ‖f̂(x)‖₁ (Shvetsova et al., 2021);
         not ``relative`` it is left undivided, in standard deviations of the training normals' features.
         """
-        logits = self.autoencoder(image)
+        logits = self.reconstructed(self.autoencoder(image))
         if logits.shape[-2:] != image.shape[-2:]:
             image = F.interpolate(image, size=logits.shape[-2:], mode="area")
         reconstruction = torch.sigmoid(logits)

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.blocks import ConvAutoencoder
 from medanomaly.models.maps import MapScore, error_map, score_error, training_loss
+from medanomaly.models.reconstruction import Reconstruction
 from medanomaly_variational_autoencoder.context import hidden
 
 LOSSES = ("mse", "l1", "bce")
@@ -80,6 +81,7 @@ class VariationalAutoencoderModel(nn.Module):
         self.network, self.loss, self.window, self.beta, self.score = network, loss, window, beta, score
         self.context, self.context_size = context, context_size
         self.map_score = MapScore(smooth, pooling, top_share)
+        self.reconstructed = Reconstruction()
         self.register_buffer("part_mean", torch.zeros(2))
         self.register_buffer("part_std", torch.ones(2))
 
@@ -113,9 +115,8 @@ class VariationalAutoencoderModel(nn.Module):
         """Parts (B, 2), reconstruction error and KL divergence in nats, and map (B, 1, H, W); the code is its mean."""
         size = (image.shape[-2], image.shape[-1])
         mean, log_variance = self.encode(image)
-        reconstruction, anomaly_map = self.map_score(
-            error_map(self.error, image, self.network.decode(mean, size), self.window)
-        )
+        logits = self.reconstructed(self.network.decode(mean, size))
+        reconstruction, anomaly_map = self.map_score(error_map(self.error, image, logits, self.window))
         kl = kl_map(mean, log_variance)
         if self.score == "kl" and self.network.dense is None:
             anomaly_map = F.interpolate(kl, scale_factor=float(self.network.factor), mode="bilinear")

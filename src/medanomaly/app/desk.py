@@ -21,6 +21,7 @@ from medanomaly.app.uploads import Limits
 from medanomaly.app.worklist import Item, Worklist
 from medanomaly.edge import Bundle, Detector
 from medanomaly.edge.bundle import CARD, sha256
+from medanomaly.edge.reconstruction import Reconstructor
 from medanomaly.imaging import ImageError
 
 _PREFIX = "medanomaly-app-"
@@ -55,6 +56,11 @@ class Loaded:
         known = " on ".join(part for part in parts if part)
         folder = self.bundle.path.resolve().name
         return f"{known} ({folder})" if known else folder
+
+    @cached_property
+    def reconstructor(self) -> Reconstructor | None:
+        """Of models that reconstruct; compiled when it is first asked for."""
+        return Reconstructor.of(self.bundle)
 
     def p_value(self, raw: float) -> float | None:
         """Of a raw score among the known normals, in (0, 1]; None if the bundle knows none.

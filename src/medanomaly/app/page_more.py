@@ -22,13 +22,7 @@ def show_more(page: Page, item: Item, look: Look) -> None:
     if len(page.room.bundles) > 1 and st.toggle("Compare the bundles on this image", key="compare"):
         _compare(page, item)
     with st.expander("What the model saw"):
-        height, width = look.result.image.shape[:2]
-        st.image(look.result.image, width=max(160, width), alt=f"{item.name} as the model saw it")
-        reading = page.loaded.bundle.reading
-        st.caption(
-            f"{width} × {height} pixels, intensity {reading.intensity}, field of view {reading.field_of_view}, "
-            f"colour {reading.colour}."
-        )
+        _show_input(page, item, look.result.image)
     if item.file.kind.name == "DICOM":
         with st.expander("DICOM header"):
             personal = st.toggle("Show names, numbers and dates", key=f"personal-{item.number}")
@@ -38,6 +32,21 @@ def show_more(page: Page, item: Item, look: Look) -> None:
                 st.error(escaped(f"{item.name}: {error}"))
                 return
             st.table([{"attribute": name, "value": value} for name, value in found.items()])
+
+
+def _show_input(page: Page, item: Item, image: np.ndarray) -> None:
+    """The model's input, and what the model made of it."""
+    pictures = {"as the model saw it": image}
+    if page.loaded.reconstructor is not None:
+        pictures["as the model put it together again"] = page.loaded.reconstructor(image)
+    height, width = image.shape[:2]
+    alone = [f"{item.name} {how}" for how in pictures]
+    st.image(list(pictures.values()), caption=list(pictures), width=max(160, width), alt=alone)
+    reading = page.loaded.bundle.reading
+    st.caption(
+        f"{width} × {height} pixels, intensity {reading.intensity}, field of view {reading.field_of_view}, "
+        f"colour {reading.colour}."
+    )
 
 
 def _compare(page: Page, item: Item) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from medanomaly.edge.bundle import CARD, GRAPH, ONNX, WEIGHTS, sha256
 #: Tensors inside the graph, and what graphs of layout 2 and before call them as their outputs.
 RAW = {"raw_score": "pred_score", "raw_map": "anomaly_map", "parts": "parts"}
 
+#: Tensor inside the graph of a model that reconstructs: its reconstruction before the sigmoid, (1, 3, h, w).
+RECONSTRUCTION = "reconstruction_logits"
+
 _ROOT = "medanomaly"
 _PATH = [_ROOT, "card"]
 #: Entries of the card that are made from the finished graph and so cannot lie in it.
@@ -36,7 +39,8 @@ def with_decision(graph: ov.Model, point: Mapping[str, Any]) -> ov.Model:
 
     Args:
         graph: With the outputs ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W) if the model draws one and ``parts``
-            if its score has several: raw ones. It is used up.
+            if its score has several: raw ones; and ``reconstruction_logits`` (1, 3, h, w) if it reconstructs, which
+            stays inside. It is used up.
         point: Record of the operating point.
 
     Returns:
@@ -45,6 +49,8 @@ def with_decision(graph: ov.Model, point: Mapping[str, Any]) -> ov.Model:
         threshold, and ``pred_mask`` (1, 1, H, W) of bool.
     """
     raw = {name: source for name in RAW if (source := _source(graph, RAW[name])) is not None}
+    if (logits := _source(graph, RECONSTRUCTION)) is not None:
+        logits.set_names({RECONSTRUCTION})
     for name, source in raw.items():
         source.set_names({name})
     numbers = _numbers(point)
@@ -81,17 +87,32 @@ def raw_outputs(graph: ov.Model) -> ov.Model:
     Raises:
         RuntimeError: if OpenVINO cannot make it.
     """
-    inside = {
+    inside = _inside(graph, RAW)
+    if "raw_score" not in inside:
+        return graph
+    return ov.Model([inside[name] for name in RAW if name in inside], graph.get_parameters(), _ROOT)
+
+
+def reconstruction_output(graph: ov.Model) -> ov.Model | None:
+    """The part of the graph that makes the reconstruction before its sigmoid (1, 3, h, w); None if there is none.
+
+    Raises:
+        RuntimeError: if OpenVINO cannot make it.
+    """
+    inside = _inside(graph, (RECONSTRUCTION,))
+    return ov.Model([inside[RECONSTRUCTION]], graph.get_parameters(), _ROOT) if inside else None
+
+
+def _inside(graph: ov.Model, names: Collection[str]) -> dict[str, ov.Output]:
+    """Tensors of these names, but for the outputs of the graph."""
+    return {
         name: output
         for op in graph.get_ordered_ops()
         if op.get_type_name() != "Result"
         for output in op.outputs()
         for name in output.get_names()
-        if name in RAW
+        if name in names
     }
-    if "raw_score" not in inside:
-        return graph
-    return ov.Model([inside[name] for name in RAW if name in inside], graph.get_parameters(), _ROOT)
 
 
 def set_point(graph: ov.Model, point: Mapping[str, Any]) -> bool:

@@ -13,20 +13,27 @@ import torch
 from openvino.preprocess import PrePostProcessor
 
 from medanomaly.edge.form import TYPES, Form
-from medanomaly.edge.graph import with_decision
+from medanomaly.edge.graph import RECONSTRUCTION, with_decision
 from medanomaly.models.module import part_names
+from medanomaly.models.reconstruction import reconstruction_of
 
 
 class _Raw(torch.nn.Module):
-    """The graph that is exported: raw score, raw map where there is one, and the score's parts where it has several."""
+    """The graph that is exported: raw score; raw map, the score's parts and the reconstruction, where there are any."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
-        self.model, self.parts = model, part_names(model)
+        self.model, self.parts, self.mark = model, part_names(model), reconstruction_of(model)
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        scored, *parts = self.model.scored(image) if self.parts else (self.model(image),)  # type: ignore[operator]
-        return tuple(out for out in (scored.pred_score, scored.anomaly_map, *parts) if out is not None)
+        seen: list[torch.Tensor] = []
+        hook = self.mark and self.mark.register_forward_hook(lambda _module, _args, logits: seen.append(logits))
+        try:
+            scored, *parts = self.model.scored(image) if self.parts else (self.model(image),)  # type: ignore[operator]
+        finally:
+            if hook:
+                hook.remove()
+        return tuple(out for out in (scored.pred_score, scored.anomaly_map, *parts, *seen) if out is not None)
 
 
 def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[str]:
@@ -38,13 +45,14 @@ def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[s
         file: The file. Its input is ``input`` (1, 3, H, W) float32 in [0, 1].
 
     Returns:
-        Names of its outputs: ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W) and ``parts`` (1, names), as far as the
-        model has them; raw ones.
+        Names of its outputs: ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W), ``parts`` (1, names) and
+        ``reconstruction_logits`` (1, 3, h, w), as far as the model has them; raw ones.
     """
     raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
     with torch.inference_mode():
         has_map = model(image).anomaly_map is not None
     names = ["pred_score", *(["anomaly_map"] if has_map else []), *(["parts"] if raw.parts else [])]
+    names += [RECONSTRUCTION] if raw.mark is not None else []
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     options: dict[str, Any] = {"input_names": ["input"], "output_names": names, "opset_version": 18}
     torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
