@@ -1,4 +1,4 @@
-"""Bundles for the page: one without a model behind it, whose score is the image's mean, with validation scores."""
+"""Bundles for the page, one of them without a model behind it, whose score is the image's mean; and a browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from tests.conftest import write_image
 from tests.edge.conftest import draw_bundle
@@ -16,6 +17,7 @@ from medanomaly.app.files import Files
 from medanomaly.app.store import Store
 from medanomaly.app.uploads import Limits
 from medanomaly.app.worklist import Worklist
+from medanomaly.edge import Detector
 from medanomaly.edge.bundle import SCORES, sha256
 
 
@@ -96,3 +98,55 @@ def wait(done, seconds: float = 30) -> None:
 
 def grey(path: Path, level: int, size: tuple[int, int] = (20, 24)) -> Path:
     return write_image(path, np.full((*size, 3), level, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from tests.app.browsing import CHROMIUM, playwright
+
+    with playwright.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def served(tiny_bundle, tmp_path_factory):
+    from tests.app.serving import Serving
+
+    with Serving(tiny_bundle, marks=tmp_path_factory.mktemp("marks"), options=("--keep", "1")) as serving:
+        yield serving
+    assert serving.status == 0, serving.log
+    assert "Traceback" not in serving.log
+    assert list(serving.temporary.iterdir()) == []
+
+
+@pytest.fixture
+def context(browser):
+    made = browser.new_context(viewport={"width": 1280, "height": 800})
+    made.set_default_timeout(15_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def desk(context, served):
+    from tests.app.browsing import Desk
+
+    opened = Desk(context, served.url)
+    yield opened
+    opened.sound()
+
+
+@pytest.fixture(scope="module")
+def frames(tiny_run) -> list[Path]:
+    """Eight drawn frames of the test split, half of them bleeding."""
+    table = pd.read_csv(tiny_run / "predictions.csv")
+    return [Path(path) for _, part in table.groupby("label") for path in part["path"][:4]]
+
+
+@pytest.fixture(scope="module")
+def truth(tiny_bundle, frames):
+    """What the detector says of each frame, most suspicious first."""
+    detector = Detector(tiny_bundle)
+    return sorted((detector(path) for path in frames), key=lambda result: -result.raw_score)
