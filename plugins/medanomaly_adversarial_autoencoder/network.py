@@ -11,6 +11,10 @@ from torch import nn
 from medanomaly.models.backbone import FeatureNetwork, feature_network, reductions
 from medanomaly.models.blocks import ConvAutoencoder, GroupNorm, dense_side
 
+#: Images that a frozen backbone is given at a time: VGG16's first layers make 100 MB of eight images of 224 px, and
+#: asking the system for so much memory again and again costs a tenth of the time.
+_AT_A_TIME = 4
+
 
 class Network(ConvAutoencoder):
     """The convolutional autoencoder, its encoder in two parts: what no phase of training changes, and the rest."""
@@ -44,7 +48,9 @@ class BackboneNetwork(Network):
     ) -> None:
         super().__init__(round(math.log2(backbone.reductions[-1])), width, latent, norm, dense)
         self.trainable, channels = trainable, backbone.channels[-1]
-        self.encoder = nn.Sequential(backbone.requires_grad_(trainable), _Last())
+        # Channels last in memory: VGG16 takes two thirds of the time on a CPU.
+        backbone = backbone.requires_grad_(trainable).to(memory_format=torch.channels_last)
+        self.encoder = nn.Sequential(backbone, _Last())
         side = -(-dense // self.factor) if dense else 1
         # Activations of some weight files are in the hundreds: normalised, one learning rate serves all.
         scale = GroupNorm(channels) if norm == "group" else nn.Identity()
@@ -52,11 +58,16 @@ class BackboneNetwork(Network):
 
     def encode(self, image: torch.Tensor) -> torch.Tensor:
         """Code (B, latent, h, w) of images (B, 3, H, W) in [0, 1]."""
-        return self.head(super().encode(image))
+        return self.head(self._features(image))
 
     def fixed(self, image: torch.Tensor) -> torch.Tensor:
         """Features of a frozen backbone: they cost most of a step, and every phase uses the same."""
-        return image if self.trainable else super().encode(image)
+        return image if self.trainable else self._features(image)
+
+    def _features(self, image: torch.Tensor) -> torch.Tensor:
+        if self.trainable or len(image) <= _AT_A_TIME:
+            return super().encode(image)
+        return torch.cat([super(BackboneNetwork, self).encode(part) for part in image.split(_AT_A_TIME)])
 
     def code_of(self, fixed: torch.Tensor) -> torch.Tensor:
         """Code (B, latent, h, w) from what :meth:`fixed` gave."""

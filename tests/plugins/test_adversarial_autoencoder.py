@@ -235,6 +235,15 @@ def test_a_frozen_backbone_stays_as_it_is_and_a_trainable_one_does_not(tmp_path)
 
 
 @pytest.mark.real
+def test_a_frozen_backbone_gives_a_large_batch_what_it_gives_each_image():
+    network = AdversarialAutoencoder(backbone="resnet10t", width=4, latent=7).model.network.eval()
+    images = torch.rand(9, 3, 64, 64)
+    with torch.no_grad():
+        together = network.encode(images)
+        alone = torch.cat([network.encode(image[None]) for image in images])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
 def test_a_vgg16_run_reloads_without_its_weights(tmp_path, monkeypatch):
     import os
 
