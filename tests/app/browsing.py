@@ -14,6 +14,9 @@ import pytest
 pytest.importorskip("streamlit", reason="the page needs the extra app")
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need Playwright (extra dev)")
 
+# A busy machine takes its time.
+playwright.expect.set_options(timeout=20_000)
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -75,6 +78,13 @@ class Desk:
         self.page.get_by_test_id("stMain").get_by_role("radio", name=name).or_(
             self.page.get_by_test_id("stMain").locator("button", has_text=re.compile(f"^{name}"))
         ).first.click()
+
+    @property
+    def note(self) -> playwright.Locator:
+        """The field of the chosen image's note; while the page changes, that of the image before may still be there."""
+        field = self.page.get_by_label("Note")
+        playwright.expect(field).to_have_count(1)
+        return field
 
     def counts(self) -> str:
         return self.page.locator(".st-key-which").inner_text()
