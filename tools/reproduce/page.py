@@ -80,8 +80,8 @@ def seeds(system: System, places: Places, cells: Cells) -> Table | None:
     held = sum(row[5] == "yes" for row in rows)
     note = (
         f"{held} of {len(rows)} lie in the interval, {sum(row[5] == 'no' for row in rows)} do not overlap with it. "
-        "Intervals hold for other test images of the same kind, not for another training: where seeds differ by more, it "
-        "is the training that varies."
+        "Intervals hold for other test images of the same kind, not for another training: where seeds differ by more, "
+        "it is the training that varies."
     )
     heads = ("row", "figure", f"seed {cells.seed}", "other seed", "which", "inside the interval")
     return Table("The same with another seed", heads, rows, note)
