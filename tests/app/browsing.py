@@ -30,18 +30,24 @@ class Desk:
 
     def __init__(self, context: playwright.BrowserContext, url: str) -> None:
         self.elsewhere: list[str] = []
+        self.asked: list[str] = []
         self.errors: list[str] = []
         self.page = context.new_page()
         self.page.on("request", lambda request: self._seen(request.url, url))
-        self.page.on("console", lambda text: self.errors.append(text.text) if text.type == "error" else None)
+        self.page.on("console", self._told)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(url)
         self.page.locator("input[name=files]").wait_for(state="attached")
 
     def _seen(self, address: str, url: str) -> None:
+        self.asked.append(address)
         own = (url, url.replace("http", "ws", 1), "data:", "blob:")
         if not address.startswith(own):
             self.elsewhere.append(address)
+
+    def _told(self, message: playwright.ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} {message.location.get('url', '')}".strip())
 
     def drop(self, *paths: Path, rows: int) -> None:
         """Hand files over and wait until so many rows are listed and nothing is scored any more."""
@@ -72,6 +78,7 @@ class Desk:
         )
 
     def press(self, name: str) -> None:
+        self.idle()  # the viewer is drawn before its buttons are
         self.page.get_by_role("button", name=name).first.click()
 
     def view(self, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,20 @@ def _component(name: str) -> Any:
     return st.components.v2.component(f"medanomaly.{name}", html=html, css=text("css"), js=text("js"))
 
 
-def mount(name: str, key: str, data: dict[str, Any]) -> int | None:
+def mount(name: str, key: str, data: dict[str, Any], on_pick: Callable[[int], None] | None = None) -> int | None:
     """Show a part; returns the number that was picked in it since the last run, or None.
 
     Args:
         name: ``drop``, ``list``, ``viewer`` or ``timeline``.
         key: Of this instance.
         data: Plain values; it sets them as text and attributes, never as HTML.
+        on_pick: Called with the number before the script runs, so that none is lost where runs follow each other fast.
     """
-    return _component(name)(key=key, data=data, on_pick_change=_nothing).pick
 
+    def picked() -> None:
+        # Streamlit returns a trigger's value only where it has a callback.
+        number = st.session_state[key].pick
+        if on_pick is not None and number is not None:
+            on_pick(number)
 
-def _nothing() -> None:
-    """Streamlit returns a trigger's value only where it has a callback."""
+    return _component(name)(key=key, data=data, on_pick_change=picked).pick

@@ -49,6 +49,7 @@ def main() -> None:
     if view == "Evidence":
         show_evidence(page)
         return
+    page.state.drawn = page.state.selected
     left, right = st.columns([1, 2], gap="medium")
     with left:
         st.fragment(show_list, run_every=1.0 if page.worklist.busy else None)(page)

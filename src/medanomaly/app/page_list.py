@@ -45,11 +45,12 @@ def show_list(page: Page) -> None:
     pages = -(-len(shown) // ROWS)
     state.page = min(state.page, pages - 1)
     part = shown[state.page * ROWS : (state.page + 1) * ROWS]
-    picked = mount("list", "list", {"rows": [_line(page, row) for row in part], "selected": selected})
+    numbers = [row.item.number for row in shown]
+    lines = [_line(page, row) for row in part]
+    mount("list", "list", {"rows": lines, "selected": selected, "order": numbers}, on_pick=lambda n: _pick(page, numbers, n))
     if pages > 1:
         _pages(page, pages, len(shown))
-    if picked is not None:
-        state.selected = picked
+    if state.selected != state.drawn:
         st.rerun()
 
 
@@ -86,12 +87,16 @@ def _steps(page: Page, shown: list[Row], selected: int | None) -> None:
     numbers = [row.item.number for row in shown]
     place = numbers.index(selected) if selected in numbers else -1
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        back = st.button("Previous", shortcut="K", disabled=place <= 0, wrap=False)
-        on = st.button("Next", shortcut="J", disabled=place + 1 >= len(numbers), wrap=False)
-    if back or on:
-        place += 1 if on else -1
-        page.state.selected, page.state.page = numbers[place], place // ROWS
-        st.rerun()
+        for label, at, by in (("Previous :gray[K]", place <= 0, -1), ("Next :gray[J]", place + 1 >= len(numbers), 1)):
+            target = numbers[min(max(place + by, 0), len(numbers) - 1)] if numbers else 0
+            st.button(label, disabled=at, wrap=False, on_click=_pick, args=(page, numbers, target))
+
+
+def _pick(page: Page, numbers: list[int], number: int) -> None:
+    """Choose an image before the script runs, so that no press is lost to the next one; the list turns to its page."""
+    page.state.selected = number
+    if number in numbers:
+        page.state.page = numbers.index(number) // ROWS
 
 
 def _pages(page: Page, pages: int, total: int) -> None:

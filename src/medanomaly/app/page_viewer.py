@@ -78,17 +78,17 @@ def _marks(page: Page, item: Item) -> None:
     mark, note = (known.mark, known.note) if known else (None, "")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         for name in MARKS:
-            pressed = st.button(
+            # The image's own button: a press counts for the image it was made on, even when the next is on its way.
+            st.button(
                 name.capitalize(),
-                key=f"mark-{name}",
+                key=f"mark-{name}-{page.loaded.hash[:8]}-{item.number}",
                 icon=_ICONS[name],
                 shortcut=_SHORTCUTS[name],
                 type="primary" if mark == name else "secondary",
                 wrap=False,
+                on_click=_marked,
+                args=(page, item, name),
             )
-            if pressed:
-                page.put(item, None if mark == name else name, note)
-                st.rerun()
         key = f"note-{page.loaded.hash[:8]}-{item.file.sha256[:16]}-{item.number}"
         st.text_input(
             "Note",
@@ -100,6 +100,12 @@ def _marks(page: Page, item: Item) -> None:
             on_change=_noted,
             args=(page, item, key),
         )
+
+
+def _marked(page: Page, item: Item, name: str) -> None:
+    known = page.marks().get((item.name, item.file.sha256))
+    mark, note = (known.mark, known.note) if known else (None, "")
+    page.put(item, None if mark == name else name, note)
 
 
 def _noted(page: Page, item: Item, key: str) -> None:

@@ -25,6 +25,7 @@ class State:
         bundle: Number of the bundle in use.
         threshold: Of the deciding score; None for the bundle's own.
         selected: Number of the chosen image; None until one is chosen.
+        drawn: The chosen image that the viewer shows.
         which: The list's filter.
         page: Of the list, from 0.
         followed: Whether images were being scored when the list was last shown.
@@ -34,6 +35,7 @@ class State:
     bundle: int = 0
     threshold: float | None = None
     selected: int | None = None
+    drawn: int | None = None
     which: str = ALL
     page: int = 0
     followed: bool = False
