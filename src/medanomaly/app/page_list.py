@@ -47,7 +47,8 @@ def show_list(page: Page) -> None:
     part = shown[state.page * ROWS : (state.page + 1) * ROWS]
     numbers = [row.item.number for row in shown]
     lines = [_line(page, row) for row in part]
-    mount("list", "list", {"rows": lines, "selected": selected, "order": numbers}, on_pick=lambda n: _pick(page, numbers, n))
+    data = {"rows": lines, "selected": selected, "order": numbers}
+    mount("list", "list", data, on_pick=lambda number: _pick(page, numbers, number))
     if pages > 1:
         _pages(page, pages, len(shown))
     if state.selected != state.drawn:
