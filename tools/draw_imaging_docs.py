@@ -67,6 +67,12 @@ def panels() -> dict[str, list[np.ndarray]]:
         "window": [view(grey), view(grey, "window:1250,500")],
         "equalise": [view(grey), view(grey, "equalise")],
         "chroma": [view(colour), view(dimmed(colour)), view(colour, "chroma"), view(dimmed(colour), "chroma")],
+        "haemoglobin": [
+            view(colour),
+            view(dimmed(colour)),
+            view(colour, "haemoglobin"),
+            view(dimmed(colour), "haemoglobin"),
+        ],
         "grey": [view(colour), view(colour, colour="grey")],
         "crop": [view(colour), view(colour, field_of_view="crop:0.7")],
         "circle": [view(colour), view(colour, field_of_view="circle")],

@@ -53,6 +53,14 @@ def test_chroma_does_not_see_how_much_light_falls():
     np.testing.assert_allclose(Reading((4, 4), "chroma").prepare(red)[0, 0], expected, atol=1e-5)
 
 
+def test_haemoglobin_is_the_redness_of_chroma_alone():
+    picture, _ = draw(3, True, 64)
+    redness = Reading((32, 32), "haemoglobin").prepare(picture)
+    np.testing.assert_array_equal(redness, np.repeat(Reading((32, 32), "chroma").prepare(picture)[:, :, :1], 3, axis=2))
+    red = np.full((4, 4, 3), (0.8, 0.2, 0.5), np.float32)
+    np.testing.assert_allclose(Reading((4, 4), "haemoglobin").prepare(red), 0.5 + np.log(0.84 / 0.24) / 3, atol=1e-5)
+
+
 def test_chroma_is_a_rule_for_each_pixel_and_calm_in_the_dark():
     picture, _ = draw(3, True, 64)
     whole = Reading((64, 64), "chroma").prepare(picture)
@@ -163,6 +171,7 @@ def test_a_phantom_and_its_mask_stay_together():
     [
         {"intensity": "window"}, {"intensity": "window:40"}, {"intensity": "window:40,0"}, {"intensity": "window:a,b"},
         {"intensity": "window:nan,3"}, {"intensity": "equalise:2"}, {"intensity": "chroma", "colour": "grey"},
+        {"intensity": "haemoglobin", "colour": "grey"},
         {"field_of_view": "circle:3"}, {"field_of_view": "crop:nan"}, {"field_of_view": "crop:inf"},
     ],
 )  # fmt: skip

@@ -26,7 +26,10 @@ _FORMS = {
     "window": "window:centre,width with width > 0",
     "equalise": "equalise",
     "chroma": "chroma",
+    "haemoglobin": "haemoglobin",
 }
+#: Rules of colour, pixel by pixel, over what ``dtype`` gives.
+OF_COLOUR = ("chroma", "haemoglobin")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Intensity:
     """A parsed rule.
 
     Args:
-        name: ``dtype``, ``minmax``, ``percentile``, ``window``, ``equalise`` or ``chroma``.
+        name: ``dtype``, ``minmax``, ``percentile``, ``window``, ``equalise``, ``chroma`` or ``haemoglobin``.
         numbers: Low and high percentile, or centre and width; (0, 100) for ``minmax``.
     """
 
@@ -68,10 +71,10 @@ class Intensity:
     @property
     def voi(self) -> bool:
         """Whether the window or VOI LUT of a DICOM file comes first: a rule of one's own takes its place."""
-        return self.name in ("dtype", "chroma")
+        return self.name in ("dtype", *OF_COLOUR)
 
     def scale(self, picture: Picture, inside: np.ndarray | None, name: str | Path) -> np.ndarray:
-        """Bring a picture to [0, 1]; ``chroma`` is brought there by its depth, for :func:`chroma` to follow.
+        """Bring a picture to [0, 1]; for the rules of colour by its depth, for :func:`coloured` to follow.
 
         Args:
             picture: (H, W) or (H, W, 3).
@@ -83,10 +86,10 @@ class Intensity:
             float32 in [0, 1], of the picture's shape; (H, W) for ``equalise``.
 
         Raises:
-            ImageError: if floats of no declared depth leave [0, 1] under ``dtype`` or ``chroma``.
+            ImageError: if floats of no declared depth leave [0, 1] under ``dtype`` or a rule of colour.
         """
         pixels = picture.pixels
-        if self.name in ("dtype", "chroma"):
+        if self.name in ("dtype", *OF_COLOUR):
             return self._by_depth(picture, name)
         if self.name == "window":
             shown = window(pixels, *self.numbers, "LINEAR_EXACT")
@@ -169,20 +172,25 @@ def equalise(pixels: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray
     return (np.clip(share, 0, None) / max(int(share[-1]), 1)).astype(np.float32)[levels]
 
 
-def chroma(image: np.ndarray) -> np.ndarray:
+def coloured(image: np.ndarray, rule: str) -> np.ndarray:
     """Colour without illumination: log ratios of the channels, pixel by pixel.
 
-    With offset e = 0.04, the three channels are 0.5 + log((R + e) / (G + e)) / 3, 0.5 + log((G + e) / (B + e)) / 3 and
-    0.5 + log((R + e) / (B + e)) / 6, clipped. Light that scales a pixel cancels but for the offset, which draws dark
-    pixels towards 0.5, where grey lies.
+    With offset e = 0.04, the three channels of ``chroma`` are 0.5 + log((R + e) / (G + e)) / 3,
+    0.5 + log((G + e) / (B + e)) / 3 and 0.5 + log((R + e) / (B + e)) / 6, clipped. ``haemoglobin`` is the first, in all
+    three channels: but for scale and offset the index of haemoglobin of endoscopy (IHb; Yao, Kato and Fujisaki,
+    Endoscopy 2005;37:479), as blood takes up green light and hardly any red. Light that scales a pixel cancels but for
+    the offset, which draws dark pixels towards 0.5, where grey lies.
 
     Args:
         image: (H, W) or (H, W, 3) float32 in [0, 1], RGB as stored.
+        rule: ``chroma`` or ``haemoglobin``.
 
     Returns:
         (H, W, 3) float32 in [0, 1].
     """
     logs = np.log(three_channels(image) + np.float32(_CHROMA_OFFSET))
     red, green, blue = logs[..., 0], logs[..., 1], logs[..., 2]
+    if rule == "haemoglobin":
+        return three_channels(np.clip((red - green) / _CHROMA_SPAN[0] + np.float32(0.5), 0.0, 1.0))
     ratios = np.stack([red - green, green - blue, red - blue], axis=-1)
     return np.clip(ratios / _CHROMA_SPAN + np.float32(0.5), 0.0, 1.0)

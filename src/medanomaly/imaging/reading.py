@@ -12,7 +12,7 @@ import numpy as np
 from medanomaly.imaging.decode import decode_mask, read
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import FieldOfView, View
-from medanomaly.imaging.intensity import Intensity, chroma
+from medanomaly.imaging.intensity import OF_COLOUR, Intensity, coloured
 from medanomaly.imaging.picture import Picture, three_channels
 from medanomaly.imaging.place import Place
 from medanomaly.imaging.shrink import shrink
@@ -34,7 +34,7 @@ class Reading:
             ``minmax``: each image from its own minimum to its own maximum. ``percentile:low,high`` (default 1,99):
             between two percentiles, clipped beyond. ``window:centre,width``: a window in stored values, HU for a CT.
             ``equalise``: the histogram of the luma made flat; gives grey. ``chroma``: log ratios of the colour
-            channels, free of illumination; 0.5 for grey.
+            channels, free of illumination; 0.5 for grey. ``haemoglobin``: log(R/G) of them alone, the redness of blood.
         field_of_view: ``none``; ``crop:N``: the centred square of N pixels (N > 1) or of that share of the shorter
             side (N ≤ 1); ``circle``: an endoscope's bright view; ``breast``: a mammogram's largest bright part. Both
             are cropped to their box, and black outside.
@@ -54,8 +54,8 @@ class Reading:
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         if self.colour not in COLOURS:
             raise ValueError(f"colour must be one of {', '.join(COLOURS)}, not '{self.colour}'")
-        if self._intensity.name == "chroma" and self.colour != "rgb":
-            raise ValueError(f"intensity chroma needs colour rgb: of {self.colour} it leaves nothing")
+        if (rule := self._intensity.name) in OF_COLOUR and self.colour != "rgb":
+            raise ValueError(f"intensity {rule} needs colour rgb: of {self.colour} it leaves nothing")
         FieldOfView.parse(self.field_of_view)
 
     @property
@@ -234,7 +234,7 @@ class Reading:
             scaled = np.where(view.inside if scaled.ndim == 2 else view.inside[:, :, None], scaled, np.float32(0))
         resized = np.clip(self._resize(scaled) if edges is None else shrink(scaled, edges, self.size), 0.0, 1.0)
         # The ratio of averages, not the average of ratios: a dark pixel has little colour to say.
-        return chroma(resized) if rule.name == "chroma" else three_channels(resized)
+        return coloured(resized, rule.name) if rule.name in OF_COLOUR else three_channels(resized)
 
     def _resize(self, image: np.ndarray) -> np.ndarray:
         if image.shape[:2] == self.size:
