@@ -28,16 +28,19 @@ from medanomaly.bench.process import Candidate, EngineError, Worker
 from medanomaly.demo import config
 from medanomaly.imaging import decode
 
+#: A spatial code, and the mean of the error over local variance: the same from one version of the configuration to the
+#: next, so that figures stay comparable.
+_SPATIAL = {"latent": 4, "error": "relative", "window": 5, "score": "mean"}
 #: Compare as the paper does: a deeper layer, position by position.
-_PAPER = {"layer": 1, "pool": 1, "relative": "true", "image_weight": 0}
+_PAPER = {"layer": 1, "pool": 1, "relative": "true", "image_weight": 0, "score": "mean"}
 #: Name, configuration, image size, options of the model. Images are read as anomalib does: whole, in their own colours.
 NETWORKS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
-    ("autoencoder 128", "ae_wce.yaml", 128, {"stages": 4}),
-    ("autoencoder 256", "ae_wce.yaml", 256, {"stages": 5}),
+    ("autoencoder 128", "ae_wce.yaml", 128, {"stages": 4, **_SPATIAL}),
+    ("autoencoder 256", "ae_wce.yaml", 256, {"stages": 5, **_SPATIAL}),
     ("perceptual 64", "perceptual_wce.yaml", 64, {"stages": 6, **_PAPER}),
 )
 #: The network of the memory runs: as small as its images.
-SMALL: tuple[str, str, int, dict[str, Any]] = ("autoencoder 32", "ae_wce.yaml", 32, {"stages": 3})
+SMALL: tuple[str, str, int, dict[str, Any]] = ("autoencoder 32", "ae_wce.yaml", 32, {"stages": 3, **_SPATIAL})
 RESULT = Path(__file__).with_name("results") / "bench_edge.json"
 
 

@@ -34,7 +34,7 @@ RESULTS = HOME / "tools" / "results" / "int8.json"
 EPOCHS = {
     "ae_wce": 30,
     "aae_wce": 10,
-    "perceptual_wce": 12,
+    "perceptual_wce": 20,
     "perceptual_pneumoniamnist": 10,
     "vae_wce": 20,
     "classifier_pneumoniamnist": 1,
