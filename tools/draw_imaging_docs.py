@@ -73,6 +73,7 @@ def panels() -> dict[str, list[np.ndarray]]:
             view(colour, "haemoglobin"),
             view(dimmed(colour), "haemoglobin"),
         ],
+        "contrast": [view(colour), view(dimmed(colour)), view(colour, "contrast"), view(dimmed(colour), "contrast")],
         "grey": [view(colour), view(colour, colour="grey")],
         "crop": [view(colour), view(colour, field_of_view="crop:0.7")],
         "circle": [view(colour), view(colour, field_of_view="circle")],

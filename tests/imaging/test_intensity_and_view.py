@@ -71,6 +71,22 @@ def test_chroma_is_a_rule_for_each_pixel_and_calm_in_the_dark():
     assert Reading((8, 8), "chroma").prepare(np.full((8, 8, 3), 90, np.uint8)) == pytest.approx(0.5)
 
 
+def test_contrast_is_the_log_variance_around_each_pixel_and_does_not_see_exposure():
+    grey = RNG.uniform(0.2, 0.6, (16, 16)).astype(np.float32)
+    seen = Reading((16, 16), "contrast:5").prepare(grey)
+    expected = np.log1p(grey[4:9, 6:11].astype(float).var() / 1e-4) / np.log1p(0.25 / 1e-4)
+    assert seen[6, 8] == pytest.approx([expected] * 3, abs=1e-5)
+    np.testing.assert_allclose(Reading((16, 16), "contrast:5").prepare(grey + 0.3), seen, atol=1e-4)
+    half = Reading((16, 16), "contrast:5").prepare(grey * 0.5)
+    np.testing.assert_allclose(seen - half, np.log(4) / np.log(0.25 / 1e-4), atol=0.01)
+    assert Reading((8, 8), "contrast").prepare(np.full((8, 8, 3), 90, np.uint8)) == pytest.approx(0, abs=1e-9)
+    board = np.indices((16, 16)).sum(0) % 2 * np.uint8(255)
+    assert Reading((16, 16), "contrast:255").prepare(board.astype(np.uint8)) == pytest.approx(1, abs=1e-3)
+    colour = RNG.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    luma, raised = Reading((16, 16), "contrast", colour="grey"), Reading((16, 16), "contrast")
+    np.testing.assert_allclose(luma.prepare(colour), raised.prepare(colour), atol=1e-3)
+
+
 def test_grey_only_refuses_colour_and_takes_grey_jpegs(tmp_path):
     reading = Reading((32, 32), colour="grey-only")
     picture, _ = draw(1, False, 64)
@@ -172,6 +188,8 @@ def test_a_phantom_and_its_mask_stay_together():
         {"intensity": "window"}, {"intensity": "window:40"}, {"intensity": "window:40,0"}, {"intensity": "window:a,b"},
         {"intensity": "window:nan,3"}, {"intensity": "equalise:2"}, {"intensity": "chroma", "colour": "grey"},
         {"intensity": "haemoglobin", "colour": "grey"},
+        {"intensity": "contrast:4"}, {"intensity": "contrast:1"}, {"intensity": "contrast:a"}, {"intensity": "contrast:"},
+        {"intensity": "contrast:257"},
         {"field_of_view": "circle:3"}, {"field_of_view": "crop:nan"}, {"field_of_view": "crop:inf"},
     ],
 )  # fmt: skip

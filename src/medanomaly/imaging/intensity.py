@@ -27,9 +27,16 @@ _FORMS = {
     "equalise": "equalise",
     "chroma": "chroma",
     "haemoglobin": "haemoglobin",
+    "contrast": "contrast:window with window odd, from 3 to 255",
 }
-#: Rules of colour, pixel by pixel, over what ``dtype`` gives.
+#: Rules that need colour.
 OF_COLOUR = ("chroma", "haemoglobin")
+#: Rules that follow once the image has its size, over what ``dtype`` gives.
+_AFTERWARDS = (*OF_COLOUR, "contrast")
+#: Side of the window of ``contrast`` if none is given, in pixels of what the model sees.
+_CONTRAST_WINDOW = 7.0
+#: Added to the variance before the logarithm: that of one part in a hundred, two to three grey levels of 255.
+_CONTRAST_OFFSET = 1e-4
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,9 @@ class Intensity:
     """A parsed rule.
 
     Args:
-        name: ``dtype``, ``minmax``, ``percentile``, ``window``, ``equalise``, ``chroma`` or ``haemoglobin``.
-        numbers: Low and high percentile, or centre and width; (0, 100) for ``minmax``.
+        name: ``dtype``, ``minmax``, ``percentile``, ``window``, ``equalise``, ``chroma``, ``haemoglobin`` or
+            ``contrast``.
+        numbers: Low and high percentile, centre and width, or height and width of a window; (0, 100) for ``minmax``.
     """
 
     name: str
@@ -54,6 +62,8 @@ class Intensity:
         name, colon, rest = text.partition(":")
         if name not in _FORMS:
             raise ValueError(f"intensity must be one of {', '.join(_FORMS)}, not '{text}'")
+        if name == "contrast":
+            return cls(name, _square(rest if colon else _CONTRAST_WINDOW, text))
         takes = name in ("percentile", "window")
         if colon and not takes:
             raise ValueError(f"intensity '{name}' takes no parameter, got '{text}'")
@@ -71,10 +81,16 @@ class Intensity:
     @property
     def voi(self) -> bool:
         """Whether the window or VOI LUT of a DICOM file comes first: a rule of one's own takes its place."""
-        return self.name in ("dtype", *OF_COLOUR)
+        return self.name in ("dtype", *_AFTERWARDS)
+
+    def after(self, image: np.ndarray) -> np.ndarray:
+        """What follows once an image has its size: (H, W) or (H, W, 3) float32 in [0, 1] to (H, W, 3) in [0, 1]."""
+        if self.name in OF_COLOUR:
+            return coloured(image, self.name)
+        return three_channels(local_contrast(image, int(self.numbers[0])) if self.name == "contrast" else image)
 
     def scale(self, picture: Picture, inside: np.ndarray | None, name: str | Path) -> np.ndarray:
-        """Bring a picture to [0, 1]; for the rules of colour by its depth, for :func:`coloured` to follow.
+        """Bring a picture to [0, 1]; by its depth where :meth:`after` follows.
 
         Args:
             picture: (H, W) or (H, W, 3).
@@ -86,10 +102,10 @@ class Intensity:
             float32 in [0, 1], of the picture's shape; (H, W) for ``equalise``.
 
         Raises:
-            ImageError: if floats of no declared depth leave [0, 1] under ``dtype`` or a rule of colour.
+            ImageError: if floats of no declared depth leave [0, 1] under ``dtype`` or a rule over what it gives.
         """
         pixels = picture.pixels
-        if self.name in ("dtype", *OF_COLOUR):
+        if self.name in ("dtype", *_AFTERWARDS):
             return self._by_depth(picture, name)
         if self.name == "window":
             shown = window(pixels, *self.numbers, "LINEAR_EXACT")
@@ -114,6 +130,16 @@ class Intensity:
             )
         unit = pixels.astype(np.float32)
         return 1.0 - unit if picture.inverted else unit
+
+
+def _square(side: str | float, text: str) -> tuple[float, float]:
+    try:
+        number = int(side)
+    except ValueError:
+        number = 0
+    if not 3 <= number <= 255 or number % 2 == 0:
+        raise ValueError(f"intensity contrast is written {_FORMS['contrast']}, not '{text}'")
+    return float(number), float(number)
 
 
 def window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:
@@ -194,3 +220,24 @@ def coloured(image: np.ndarray, rule: str) -> np.ndarray:
         return three_channels(np.clip((red - green) / _CHROMA_SPAN[0] + np.float32(0.5), 0.0, 1.0))
     ratios = np.stack([red - green, green - blue, red - blue], axis=-1)
     return np.clip(ratios / _CHROMA_SPAN + np.float32(0.5), 0.0, 1.0)
+
+
+def local_contrast(image: np.ndarray, side: int) -> np.ndarray:
+    """How much the greys around each pixel differ: the logarithm of their variance, without exposure.
+
+    With v the variance of the luma in a square window (mirrored at the border) and e = 1e-4, it is
+    log((v + e) / e) / log((1/4 + e) / e): 0 where all is one grey, 1 where half is black and half white. A brighter
+    image has the same, and one of other contrast the same but for a constant, as long as v is above e.
+
+    Args:
+        image: (H, W) or (H, W, 3) float32 in [0, 1].
+        side: Of the window, in pixels; odd.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    grey = (image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)).astype(np.float64)
+    mean = cv2.blur(grey, (side, side))
+    variance = np.maximum(cv2.blur(grey * grey, (side, side)) - mean * mean, 0.0)
+    top = np.log1p(0.25 / _CONTRAST_OFFSET)
+    return np.clip(np.log1p(variance / _CONTRAST_OFFSET) / top, 0.0, 1.0).astype(np.float32)

@@ -12,8 +12,8 @@ import numpy as np
 from medanomaly.imaging.decode import decode_mask, read
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import FieldOfView, View
-from medanomaly.imaging.intensity import OF_COLOUR, Intensity, coloured
-from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.intensity import OF_COLOUR, Intensity
+from medanomaly.imaging.picture import Picture
 from medanomaly.imaging.place import Place
 from medanomaly.imaging.shrink import shrink
 
@@ -35,6 +35,7 @@ class Reading:
             between two percentiles, clipped beyond. ``window:centre,width``: a window in stored values, HU for a CT.
             ``equalise``: the histogram of the luma made flat; gives grey. ``chroma``: log ratios of the colour
             channels, free of illumination; 0.5 for grey. ``haemoglobin``: log(R/G) of them alone, the redness of blood.
+            ``contrast:window`` (default 7): log variance of the greys around each pixel, free of exposure.
         field_of_view: ``none``; ``crop:N``: the centred square of N pixels (N > 1) or of that share of the shorter
             side (N ≤ 1); ``circle``: an endoscope's bright view; ``breast``: a mammogram's largest bright part. Both
             are cropped to their box, and black outside.
@@ -234,7 +235,7 @@ class Reading:
             scaled = np.where(view.inside if scaled.ndim == 2 else view.inside[:, :, None], scaled, np.float32(0))
         resized = np.clip(self._resize(scaled) if edges is None else shrink(scaled, edges, self.size), 0.0, 1.0)
         # The ratio of averages, not the average of ratios: a dark pixel has little colour to say.
-        return coloured(resized, rule.name) if rule.name in OF_COLOUR else three_channels(resized)
+        return rule.after(resized)
 
     def _resize(self, image: np.ndarray) -> np.ndarray:
         if image.shape[:2] == self.size:
