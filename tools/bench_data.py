@@ -34,7 +34,7 @@ from medanomaly.registry import get
 
 BATCH = 64
 #: For each size: stages and width of the network, training images, and how much larger the files are. The network of
-#: 28 px is that of configs/ae_pneumoniamnist.yaml; a stage more for each doubling keeps the code at about 7 × 7.
+#: 28 px has two stages; a stage more for each doubling keeps the code at about 7 × 7.
 SETTINGS = {28: (2, 16, 1280, 28), 64: (3, 4, 512, 80), 128: (4, 4, 192, 160)}
 ROUNDS = 3
 #: Epochs that are counted, after the first: of ours and the bare loop, and of anomalib's Folder, which takes longer.
