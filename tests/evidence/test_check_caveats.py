@@ -50,6 +50,14 @@ def test_rivals_are_named_best_first_with_the_verdict():
     assert "better than" in shortcut(baseline(rows[2:]))["title"]
 
 
+def test_what_a_rival_measures_is_offered_as_input_unless_it_is_the_input():
+    evidence = baseline([row("local contrast", 0.9, 0.88, EQUAL), row("redness", 0.87, 0.85, EQUAL)])
+    assert "data.init_args.intensity haemoglobin or contrast:7" in shortcut(evidence)["text"]
+    evidence["data"]["reading"]["intensity"] = "contrast:5"
+    assert "try data.init_args.intensity haemoglobin, and" in shortcut(evidence)["text"]
+    assert "init_args.intensity" not in shortcut(baseline([row("mean", 0.9, 0.88, EQUAL)]))["text"]
+
+
 def test_a_number_whose_direction_validation_does_not_support_is_no_rival():
     rows = [row("redness", 0.9, 0.88, BEATEN), row("sharpness", 0.94, 0.92, BETTER, settled=False)]
     found = shortcut(baseline(rows))

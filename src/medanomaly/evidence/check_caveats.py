@@ -22,6 +22,8 @@ _WORDS = {
 }
 #: Numbers that follow the device, the frame and the compression, not the disease.
 _DEVICE = ("sharpness", "dark corners", "file size")
+#: Rules of intensity by which a model sees what a number measures, and nothing beside it.
+_INPUTS = {"redness": "haemoglobin", "local contrast": "contrast:7"}
 
 
 def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
@@ -46,6 +48,13 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
         remedy = (
             f" {_listed(device).capitalize()} may follow the device and the frame rather than the disease: a shortcut. "
             "Cut the frame off with data.init_args.field_of_view (crop:N, circle), and compare."
+        )
+    given = str(reading.get("intensity")).partition(":")[0]
+    seen = [rule for name, rule in _INPUTS.items() if name in names and rule.partition(":")[0] != given]
+    if seen:
+        remedy += (
+            f" As input to the model, what the number measures may serve it better than all the image: try "
+            f"data.init_args.intensity {' or '.join(seen)}, and choose by validation images."
         )
     return _warning(
         f"One number ranks {'better than' if better else 'as well as'} the model: {_listed(names[:_NAMED])}",
