@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,15 @@ def test_a_graph_that_was_read_may_be_sealed_over_itself(tiny_bundle, tmp_path):
     seal(graph, bundle, card)
     assert (bundle / "model.bin").read_bytes() == weights
     assert Detector(bundle, cache=False).self_test()
+
+
+def test_models_are_exported_from_several_threads(tmp_path):
+    """torch.export traces one model at a time in a process."""
+    from medanomaly.export.graph import to_onnx
+    from medanomaly.models import Autoencoder
+
+    model = Autoencoder(stages=2, width=4, latent=2).model
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda i: to_onnx(model, (16, 16), tmp_path / f"{i}.onnx"), range(8)))
+    assert made == [["pred_score", "anomaly_map", "reconstruction_logits"]] * 8
+    assert len({(tmp_path / f"{i}.onnx").read_bytes() for i in range(8)}) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from medanomaly.edge.form import TYPES, Form
 from medanomaly.edge.graph import RECONSTRUCTION, with_decision
 from medanomaly.models.module import part_names
 from medanomaly.models.reconstruction import reconstruction_of
+
+#: torch.export traces one model at a time in a process, and fails where two threads ask.
+_TRACING = threading.Lock()
 
 
 class _Raw(torch.nn.Module):
@@ -48,14 +52,15 @@ def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[s
         Names of its outputs: ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W), ``parts`` (1, names) and
         ``reconstruction_logits`` (1, 3, h, w), as far as the model has them; raw ones.
     """
-    raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
-    with torch.inference_mode():
-        has_map = model(image).anomaly_map is not None
-    names = ["pred_score", *(["anomaly_map"] if has_map else []), *(["parts"] if raw.parts else [])]
-    names += [RECONSTRUCTION] if raw.mark is not None else []
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    options: dict[str, Any] = {"input_names": ["input"], "output_names": names, "opset_version": 18}
-    torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
+    with _TRACING:
+        raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
+        with torch.inference_mode():
+            has_map = model(image).anomaly_map is not None
+        names = ["pred_score", *(["anomaly_map"] if has_map else []), *(["parts"] if raw.parts else [])]
+        names += [RECONSTRUCTION] if raw.mark is not None else []
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        options: dict[str, Any] = {"input_names": ["input"], "output_names": names, "opset_version": 18}
+        torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
     return names
 
 
