@@ -38,14 +38,14 @@ def show_list(page: Page) -> None:
         st.rerun()
     shown = chosen(all_rows, which)
     selected = _selected(page, all_rows, shown)
-    _steps(page, shown, selected)
+    numbers = [row.item.number for row in shown]
+    _steps(page, numbers, selected)
     if not shown:
         st.caption("No image passes this filter.")
         return
     pages = -(-len(shown) // ROWS)
     state.page = min(state.page, pages - 1)
     part = shown[state.page * ROWS : (state.page + 1) * ROWS]
-    numbers = [row.item.number for row in shown]
     lines = [_line(page, row) for row in part]
     data = {"rows": lines, "selected": selected, "order": numbers}
     mount("list", "list", data, on_pick=lambda number: _pick(page, numbers, number))
@@ -84,8 +84,7 @@ def _selected(page: Page, all_rows: list[Row], shown: list[Row]) -> int | None:
     return current[0].item.number if current and current[0] in shown else None
 
 
-def _steps(page: Page, shown: list[Row], selected: int | None) -> None:
-    numbers = [row.item.number for row in shown]
+def _steps(page: Page, numbers: list[int], selected: int | None) -> None:
     place = numbers.index(selected) if selected in numbers else -1
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for label, at, by in (("Previous :gray[K]", place <= 0, -1), ("Next :gray[J]", place + 1 >= len(numbers), 1)):

@@ -53,7 +53,7 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     seen = [rule for name, rule in _INPUTS.items() if name in names and rule.partition(":")[0] != given]
     if seen:
         remedy += (
-            f" As input to the model, what the number measures may serve it better than all the image: try "
+            f" As input to the model, what the number measures may serve it better than the whole image: try "
             f"data.init_args.intensity {' or '.join(seen)}, and choose by validation images."
         )
     return _warning(
