@@ -6,7 +6,7 @@ install, everything else is reached when it is asked for.
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 __all__ = ["__version__", "register"]
 
