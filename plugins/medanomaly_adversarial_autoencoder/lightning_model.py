@@ -15,6 +15,7 @@ from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly import ranks
+from medanomaly.evidence.tested_model import prepared
 from medanomaly.models.backbone import WeightsInCheckpoint
 from medanomaly.models.module import MedicalModel, pixels
 from medanomaly_adversarial_autoencoder.discriminator import Discriminator
@@ -233,7 +234,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         for batch in self._training_batches():
             kept = [path not in rejected for path in batch.image_path]
             paths += [path for path, keep in zip(batch.image_path, kept, strict=True) if keep]
-            codes.append(self.model.codes(pixels(batch)[torch.tensor(kept)].to(self.device)))
+            codes.append(self.model.codes(pixels(batch)[torch.tensor(kept)]))
         code = torch.cat(codes)
         self.model.density.fit(code)  # type: ignore[operator]
         density = self.model.density(code).cpu().double().numpy()
@@ -253,22 +254,24 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         rows = self.findings.get("rejected", [])
         errors: dict[str, float] = {}
         for batch in self._training_batches():
-            parts = self.model.parts(pixels(batch).to(self.device))[0]
+            parts = self.model.parts(pixels(batch))[0]
             errors.update(zip(batch.image_path, parts[:, 1].tolist(), strict=True))
         pushed = ranks.from_first(self.rejection.pushed(np.array([errors[row["path"]] for row in rows])))
         for row, push in zip(rows, pushed, strict=True):
             row["weight"] = self.rejection.weight if push else 0.0
 
     def _training_batches(self) -> Iterator[Any]:
-        """Batches of the training normals in order, without augmentation."""
-        yield from self.trainer.datamodule.normals_dataloader("train")
+        """Batches of the training normals in order, without augmentation, as the network sees them."""
+        for batch in self.trainer.datamodule.normals_dataloader("train"):
+            batch.image = prepared(self, pixels(batch).to(self.device))
+            yield batch
 
     def calibrate(self, train: Iterable[torch.Tensor], validation: Iterable[torch.Tensor]) -> None:
         """Density of the training images that were kept, criterion of the validation normals."""
         rejected = self._weights
         if rejected:
             train = (
-                pixels(batch)[torch.tensor([path not in rejected for path in batch.image_path])].to(self.device)
+                pixels(batch)[torch.tensor([path not in rejected for path in batch.image_path])]
                 for batch in self._training_batches()
             )
         self.model.fit((images for images in train if len(images)), (images for images in validation if len(images)))

@@ -134,7 +134,7 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         """Standardise the features once, before training."""
         super().on_fit_start()
         if self.hparams["standardise"] == "train":
-            self.model.fit_features(Normals(self.trainer.datamodule, "train", self.device))
+            self.model.fit_features(Normals(self.trainer.datamodule, "train", self))
             ranks.same_buffers(self.model)
 
     def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:

@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
-import torch
 
 from medanomaly.decision.change import DecideError
+from medanomaly.edge.verify import relative
+from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.gallery import Gallery, chosen
 from medanomaly.evidence.pictures import Case
 from medanomaly.export.run import Run
+from medanomaly.registry import PluginError
 
 _BATCH = 16
+#: Largest relative difference of a raw score to that of the test: the order of sums follows batch and machine.
+_SAME = 1e-3
 _CASES = 6  # the evidence writer's default
 
 
@@ -26,19 +30,36 @@ def batches(run: Run, split: str, paths: list[str] | None = None) -> Iterator[An
         paths: Paths of the images in the order wanted; all by default.
 
     Raises:
-        DecideError: if the images are not there.
+        DecideError: if the images are not there, or the model gives other scores for them than in the test.
     """
     try:
         dataset = run.datamodule().subset(split)
-    except (FileNotFoundError, ValueError) as error:
+    except (FileNotFoundError, ValueError, PluginError) as error:
         raise DecideError(f"The images of this run are needed and not to be had: {error}") from error
+    kind = "test" if split == "test" else "validation"
     number = {path: i for i, path in enumerate(dataset.paths)}
     if paths is not None and not set(paths) <= set(number):
         raise DecideError("Some images of this run are no longer among those of its data module.")
     wanted = list(range(len(dataset))) if paths is None else [number[path] for path in paths]
+    known = _known(run, split)
     for start in range(0, len(wanted), _BATCH):
-        with torch.inference_mode():
-            yield run.model.validation_step(dataset.__getitems__(wanted[start : start + _BATCH]))
+        batch = run.tested.step(dataset.__getitems__(wanted[start : start + _BATCH]), kind)
+        for path, raw in zip(batch.image_path, batch.pred_score.flatten().tolist(), strict=True):
+            if relative(known.get(path, raw), raw) > _SAME:
+                raise DecideError(
+                    f"{path}: has the raw score {raw:.6g} now, and had {known[path]:.6g} in the test. The image, the "
+                    "plugin or its environment has changed. Test the run again."
+                )
+        yield batch
+
+
+def _known(run: Run, split: str) -> dict[str, float]:
+    """Raw scores that the run wrote down, by path."""
+    file = run.folder / {"val": tables.VALIDATION, "test": tables.PREDICTIONS}.get(split, "")
+    if not file.is_file():
+        return {}
+    rows = tables.read(file)
+    return dict(zip(rows["path"], rows["raw_score"].astype(float), strict=True))
 
 
 def cases_of(run: Run, post: Any, predictions: pd.DataFrame, notes: list[str]) -> list[Case]:

@@ -21,6 +21,8 @@ from medanomaly.edge.infer import find_inputs
 from medanomaly.edge.self_test import record
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.limits import INTENDED_USE
+from medanomaly.evidence.tested_model import TestedNetwork
+from medanomaly.export import gate
 from medanomaly.export.graph import finished, to_onnx, to_openvino
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.reduced import DROP, PRECISIONS, TOLERANCES, reduce
@@ -70,15 +72,16 @@ def export_run(
         part = Path(temporary) / "bundle"
         part.mkdir()
         card = _card(run, form)
+        network = _network(run)
         if onnx:
-            card["onnx"] = _onnx(run, part)
+            card["onnx"] = _onnx(network, run.reading.size, part)
         card["validation"] = _scores(run, part)
-        raw = to_openvino(run.model.model, run.reading.size)
+        raw = to_openvino(network, run.reading.size)
         graph = finished(raw.clone(), form, card["operating_point"])
         seal(graph, part, card)
         detector = Detector(Bundle.open(part), cache=False)
-        card["parity"] = parity(run.model.model, detector, _images(run, images, limit))
-        proof = card["parity"]
+        card["tested"] = gate.check(run, gate.compare(run, detector, images), detector, _rounding(form))
+        proof = parity(run.tested, detector, _images(run, images, limit))
         if not proof["images"]:
             raise ExportError("There is no image for the parity record. Name some with --images.")
         if proof["score_relative"] > TOLERANCE or proof["flips"]:
@@ -88,14 +91,16 @@ def export_run(
                 f"{_rounding(form)}"
             )
         if precision != "f32":
-            f32, part = part, Path(temporary) / precision
+            f32, part, point = part, Path(temporary) / precision, card["operating_point"]
             part.mkdir()
             card, graph = reduce(run, raw, detector, part, precision, drop)
             if onnx:
                 shutil.copy2(f32 / ONNX, part)
             detector = Detector(part, cache=False)
-            proof = parity(run.model.model, detector, _images(run, images, limit), TOLERANCES[precision], precision)
-            card["parity"] = proof
+            proof = parity(run.tested, detector, _images(run, images, limit), TOLERANCES[precision], precision)
+            found = gate.compare(run, detector, images, every_validation=True)
+            card["tested"] = gate.check_reduced(run, found, detector, point, drop, TOLERANCES[precision])
+        card["parity"] = proof
         proof["worst"] = Contents().of(proof["worst"])  # a path may name a patient
         card["self_test"] = record(detector, proof["tolerance"])
         seal(graph, part, card)
@@ -113,8 +118,15 @@ def _rounding(form: Form) -> str:
     return f" Its input is rounded to {form.type}, and what it was trained on is not: try --input {finer}."
 
 
-def _onnx(run: Run, part: Path) -> dict[str, Any]:
-    outputs = to_onnx(run.model.model, run.reading.size, part / ONNX)
+def _network(run: Run) -> TestedNetwork:
+    try:
+        return run.tested.network(run.reading.size)
+    except ValueError as error:
+        raise ExportError(f"{run.folder}: {error}") from error
+
+
+def _onnx(network: TestedNetwork, size: tuple[int, int], part: Path) -> dict[str, Any]:
+    outputs = to_onnx(network, size, part / ONNX)
     return {"file": ONNX, "precision": "f32", "input": Form("float32", "NCHW").record(), "outputs": outputs}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ REPLAYED = 256
 
 
 def parity(
-    model: torch.nn.Module,
+    model: Callable[[torch.Tensor], Any],
     detector: Detector,
     images: Iterable[tuple[str, np.ndarray]],
     tolerance: float = TOLERANCE,
@@ -28,7 +28,7 @@ def parity(
     """Run images through both and compare.
 
     Args:
-        model: The torch model, returning raw score and map in evaluation mode.
+        model: What was tested: images (1, 3, H, W) to their raw score and map.
         detector: The compiled bundle.
         images: Name and image (H, W, 3) float32 in [0, 1], at the model's size.
         tolerance: What is recorded as such; nothing is refused here.

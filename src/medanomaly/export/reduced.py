@@ -73,7 +73,7 @@ def reduce(
             raw, layers = quantise(raw, Tensors(train, CALIBRATION), Tensors(val), of, drop)
     card = copy.deepcopy(f32.bundle.card)
     card["precision"] = precision
-    for entry in ("parity", "self_test"):
+    for entry in ("parity", "self_test", "tested"):
         card.pop(entry, None)
     with status(f"Measuring what {precision} costs"):
         graph = finished(raw, Form.of(card), old)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from anomalib.data import AnomalibDataModule
 from anomalib.models import AnomalibModule
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.evidence.tested_model import TestedModel
 from medanomaly.imaging import Reading
 from medanomaly.registry import PluginError, get, plugins
+
+#: In place of the transform of a run that did not record one, as those of 0.1.0.
+UNKNOWN = "unknown"
 
 
 class ExportError(ValueError):
@@ -26,14 +31,14 @@ class Run:
     Args:
         folder: The folder.
         model: The model with the tested weights, in evaluation mode.
-        reading: How its images were read.
+        read: How its images were read; None where another data module than ours read them.
         evidence: The content of ``evidence.json``.
         data: Class path and options of the data module.
     """
 
     folder: Path
     model: AnomalibModule
-    reading: Reading
+    read: Reading | None
     evidence: dict[str, Any]
     data: dict[str, Any]
 
@@ -42,7 +47,8 @@ class Run:
         """Load a run.
 
         Raises:
-            ExportError: if a file is missing or unreadable, or the model's plugin is not installed.
+            ExportError: if a file is missing or unreadable.
+            PluginError: if the class of the model cannot be had.
         """
         folder = Path(folder)
         if not (folder / "run.json").is_file():
@@ -54,26 +60,83 @@ class Run:
             record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
             weights = folder / record["model"]["weights"]
-            reading = Reading.from_dict(record["reading"])
-            model_class = _class("model", record["model"]["class_path"])
-            data = record["data"]
+            reading = None if record["reading"] is None else Reading.from_dict(record["reading"])
+            class_path, data = record["model"]["class_path"], record["data"]
+            transform = record["model"].get("transform", UNKNOWN)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ExportError(
                 f"{folder}: run.json or evidence.json is unreadable ({error}). Test the run again."
             ) from error
         if not weights.is_file():
             raise ExportError(f"{weights}: there is no such file. Test the run again.")
-        # weights_only inside: a checkpoint is never unpickled into arbitrary objects.
-        model = model_class.load_from_checkpoint(weights, map_location="cpu").eval()
-        return cls(folder, model, reading, evidence, data)
+        return cls(folder, _loaded(class_path, weights, transform), reading, evidence, data)
 
-    def datamodule(self) -> MedicalDataModule:
-        """The run's data module, made anew from its options; nothing is read yet."""
+    @property
+    def reading(self) -> Reading:
+        """How its images were read.
+
+        Raises:
+            ExportError: if another data module than ours read them.
+        """
+        if self.read is None:
+            raise ExportError(
+                f"{self.folder}: its images were read by {self.data['class_path']}, which does not say how, so that "
+                "the edge could not read images alike. Train with a medanomaly data module, such as "
+                "medanomaly.data.Folder or medanomaly.data.Table."
+            )
+        return self.read
+
+    @cached_property
+    def tested(self) -> TestedModel:
+        """What was tested: the only thing that scores this run's images."""
+        return TestedModel(self.model)
+
+    def datamodule(self) -> Any:
+        """The run's data module, made anew from its options; nothing is read yet.
+
+        Raises:
+            ExportError: if it is none of ours: a run does not record the options of others.
+            PluginError: if its class cannot be had.
+        """
+        if self.read is None:
+            raise ExportError(
+                f"{self.folder}: its data module {self.data['class_path']} is not one of medanomaly, and a run does "
+                "not record the options of others."
+            )
         return _class("data", self.data["class_path"])(**self.data["init_args"])
 
 
+def _loaded(class_path: str, weights: Path, transform: str | None) -> AnomalibModule:
+    """The model with its weights, in evaluation mode, and with the transform that it was tested with.
+
+    anomalib keeps a few known transforms in a checkpoint, and None in place of others: the class knows its own.
+    """
+    model_class = _class("model", class_path)
+    # weights_only inside: a checkpoint is never unpickled into arbitrary objects.
+    model = model_class.load_from_checkpoint(weights, map_location="cpu").eval()
+    if transform is not None and _transform(model.pre_processor) is None:
+        again = model.configure_pre_processor()
+        if _transform(again) is not None:
+            model.pre_processor = again
+        elif transform != UNKNOWN:
+            raise ExportError(
+                f"{weights}: the model was tested with the pre-processor transform {transform}, which anomalib does "
+                f"not keep in a checkpoint. Return it from {model_class.__name__}.configure_pre_processor, and train "
+                "again."
+            )
+    return model
+
+
+def _transform(pre_processor: Any) -> Any:
+    return getattr(pre_processor, "transform", None)
+
+
 def _class(kind: str, class_path: str) -> Any:
-    """A plugin's class by the path it was recorded under; only installed plugins and anomalib's own are looked up."""
+    """A model's or data module's class by the path it was recorded under.
+
+    Raises:
+        PluginError: if it cannot be imported, or is no such class.
+    """
     module, _, name = class_path.rpartition(".")
     owners = {p.entry_point.module.split(".")[0] for same in plugins(kind).values() for p in same}
     if module.split(".")[0] in owners:
@@ -84,6 +147,19 @@ def _class(kind: str, class_path: str) -> Any:
                 and same[0].entry_point.module.split(".")[0] == module.split(".")[0]
             ):
                 return get(kind, same[0].name)
-    if module.split(".")[0] == "anomalib":
-        return getattr(importlib.import_module(module), name)
-    raise PluginError(f"The {kind} plugin of this run, {class_path}, is not installed. Install its distribution.")
+    if module == "__main__":
+        raise PluginError(
+            f"The {kind} class of this run, {name}, was defined in a script. Put it into a module that can be "
+            "imported, and train again."
+        )
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except Exception as error:  # whatever importing a stranger's module provokes
+        raise PluginError(
+            f"The {kind} class of this run, {class_path}, cannot be imported ({type(error).__name__}: {error}). "
+            "Install its distribution, or put its folder on PYTHONPATH."
+        ) from error
+    base = {"model": AnomalibModule, "data": AnomalibDataModule}[kind]
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise PluginError(f"The {kind} class of this run, {class_path}, is no {base.__name__}.")
+    return found

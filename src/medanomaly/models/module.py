@@ -17,6 +17,7 @@ from lightning import seed_everything
 from medanomaly import ranks
 from medanomaly.decision import OperatingPoint
 from medanomaly.evidence.rank_metric import default_evaluator
+from medanomaly.evidence.tested_model import prepared
 from medanomaly.evidence.writer import EvidenceWriter
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ def part_names(model: Any) -> tuple[str, ...]:
 
 
 class Normals:
-    """Batches (B, 3, H, W) of a split's normal images on a device, as often as they are iterated over.
+    """Batches (B, 3, H, W) of a split's normal images as the network sees them, as often as they are iterated over.
 
     Args:
         module: The data module; one of ours, or any with a training loader of normals.
         split: ``train`` or ``val``.
-        device: Where the batches go.
+        model: The lightning module: batches go to its device, and through its pre-processor.
     """
 
-    def __init__(self, module: Any, split: str, device: torch.device) -> None:
-        self.module, self.split, self.device = module, split, device
+    def __init__(self, module: Any, split: str, model: Any) -> None:
+        self.module, self.split, self.model = module, split, model
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         """Iterate once."""
@@ -54,7 +55,7 @@ class Normals:
         else:
             loader = self.module.train_dataloader() if self.split == "train" else self.module.val_dataloader()
         for batch in loader:
-            yield pixels(batch)[~batch.gt_label.bool()].to(self.device)
+            yield prepared(self.model, pixels(batch)[~batch.gt_label.bool()].to(self.model.device))
 
 
 class MedicalModel:
@@ -180,7 +181,7 @@ class MedicalModel:
         """Calibrate, before the operating point sees validation scores."""
         if self.needs_calibration and not self.trainer.sanity_checking:
             module = self.trainer.datamodule
-            train, validation = (Normals(module, split, self.device) for split in ("train", "val"))
+            train, validation = (Normals(module, split, self) for split in ("train", "val"))
             self.calibrate(train, validation)
             # Every process passed over all normals; machines may differ in the last bit.
             ranks.same_buffers(self.model)

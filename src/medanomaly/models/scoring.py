@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from medanomaly.evidence.metrics import Ranking
+from medanomaly.evidence.tested_model import TestedModel
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,12 @@ def score(pl_module: Any, loader: DataLoader) -> Scored:
         pl_module: An anomalib module in evaluation mode, ours or another.
         loader: Gives batches with ``image`` (B, 3, H, W) and ``gt_label`` (B,).
     """
-    raw, abnormal = [], []
+    raw, abnormal, tested = [], [], TestedModel(pl_module)
     # A loader draws a number for its workers: without this, looking on would change the order of training images.
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for batch in loader:
-            image = batch.image.as_subclass(torch.Tensor).to(pl_module.device)
-            if pl_module.pre_processor is not None:
-                image = pl_module.pre_processor(image)
-            raw.append(pl_module.model(image).pred_score.detach().flatten().float().cpu())
             abnormal.append(batch.gt_label.flatten().cpu().numpy().astype(bool))
+            raw.append(tested.scores(batch.image.as_subclass(torch.Tensor), "validation"))
     return Scored(torch.cat(raw), np.concatenate(abnormal))
 
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from anomalib.data import ImageBatch
 
 from medanomaly.decision.decider import Decider
 from medanomaly.evidence.estimates import number
 from medanomaly.evidence.run_tables import ranked
+from medanomaly.evidence.tested_model import TestedModel
 
 T = TypeVar("T")
 #: A check of fewer images shows no progress bar.
@@ -79,11 +79,7 @@ class Context:
 
     def score(self, images: torch.Tensor) -> np.ndarray:
         """Scores (B,) of images (B, 3, H, W) as the test would give them, on the scale of :attr:`scores`."""
-        transform = getattr(getattr(self.model, "pre_processor", None), "transform", None)
-        images = images.to(self.model.device)
-        batch = ImageBatch(image=images if transform is None else transform(images))
-        with torch.inference_mode():
-            raw = self.model.validation_step(batch).pred_score.flatten().float().cpu().numpy()
+        raw = TestedModel(self.model).scores(images).numpy()
         return raw.astype(np.float64) if self.point is None else Decider.of(self.point).deciding(raw).astype(np.float64)
 
     def score_rows(self, data: Any, rows: np.ndarray, what: str) -> np.ndarray:
