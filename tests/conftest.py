@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -64,3 +67,20 @@ def tiny_bundle(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     out = tmp_path_factory.mktemp("export") / "bundle"
     export_run(tiny_run, out)
     return out
+
+
+@pytest.fixture(scope="session")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What version 0.1.0 wrote: see tests/fixtures/README.md."""
+    folder = tmp_path_factory.mktemp("v0_1_0")
+    with tarfile.open(Path(__file__).parent / "fixtures" / "v0_1_0.tar.xz") as archive:
+        archive.extractall(folder, **({"filter": "data"} if sys.version_info >= (3, 11, 4) else {}))
+    return folder / "v0_1_0"
+
+
+@pytest.fixture
+def here(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it to work in, as the current folder: its runs name their images from there."""
+    shutil.copytree(unpacked, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"

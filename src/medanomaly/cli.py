@@ -261,6 +261,11 @@ def _export(args: argparse.Namespace) -> int:
         f"Bundle: {args.out}\nParity with torch on {parity['images']} images: largest relative difference of raw "
         f"scores {parity['score_relative']:.2e}, decisions that differ {parity['flips']}"
     )
+    tested, number = card["tested"], card["tested"]["images"]
+    print(
+        f"The tested run on {number['validation']} validation and {number['test']} test images, from their files: "
+        f"largest relative difference {tested['score_relative']:.2e}, decisions that differ {tested['flips']}"
+    )
     return 0
 
 

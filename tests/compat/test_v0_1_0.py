@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -17,24 +14,7 @@ from medanomaly.edge import Detector
 from medanomaly.export import Run, export_run
 from medanomaly.export.again import batches
 
-ARCHIVE = Path(__file__).parents[1] / "fixtures" / "v0_1_0.tar.xz"
 RUNS = ("plain", "adversarial", "classifier")
-
-
-@pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("v0_1_0")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, **({"filter": "data"} if sys.version_info >= (3, 11, 4) else {}))
-    return folder / "v0_1_0"
-
-
-@pytest.fixture
-def here(unpacked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy to work in; its runs name their images from here."""
-    shutil.copytree(unpacked, tmp_path / "copy")
-    monkeypatch.chdir(tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 @pytest.mark.parametrize("name", RUNS)

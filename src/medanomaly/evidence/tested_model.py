@@ -134,8 +134,14 @@ class TestedNetwork(torch.nn.Module):
     def _placed(self, found: InferenceBatch) -> InferenceBatch:
         if not self.moved or found.anomaly_map is None:
             return found
-        heat = torch.nn.functional.interpolate(found.anomaly_map, self.size, mode="bilinear", align_corners=False)
-        return found._replace(anomaly_map=heat)
+        return found._replace(anomaly_map=placed(found.anomaly_map, self.size))
+
+
+def placed(heat: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Maps (B, 1, h, w) of a resized image, at the size (H, W) of the image itself."""
+    if tuple(heat.shape[-2:]) == tuple(size):
+        return heat
+    return torch.nn.functional.interpolate(heat, size, mode="bilinear", align_corners=False)
 
 
 def _flat(transform: Any) -> list[Any]:

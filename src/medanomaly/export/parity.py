@@ -11,6 +11,7 @@ import torch
 from medanomaly.edge import Detector
 from medanomaly.edge.content import Contents
 from medanomaly.edge.verify import flip, relative
+from medanomaly.evidence.tested_model import placed
 
 #: Largest relative difference of raw scores that an f32 export may show.
 TOLERANCE = 1e-4
@@ -69,7 +70,8 @@ def parity(
             record["score_relative"], record["worst"] = difference, name
         if expected.anomaly_map is not None:
             assert result.raw_map is not None  # the graph has an output for each of the model's
-            torch_map = expected.anomaly_map[0, 0].numpy()
+            torch_map = placed(expected.anomaly_map.reshape(1, 1, *expected.anomaly_map.shape[-2:]), image.shape[:2])
+            torch_map = torch_map[0, 0].numpy()
             difference = np.abs(torch_map - result.raw_map).max() / max(np.abs(torch_map).max(), 1e-12)
             record["map_relative"] = max(record["map_relative"], float(difference))
     return {**record, "tolerance": tolerance, "precision": precision}

@@ -1,0 +1,167 @@
+"""The last gate of an export: what a bundle gives for files is what the tested run wrote down, or there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medanomaly.cli import main
+from medanomaly.edge import Detector
+from medanomaly.export import ExportError, Run, export_run, gate
+from medanomaly.export.again import batches
+from medanomaly.training import run as train
+
+
+def trained(work: Path, model: str, data: str = "Phantom", *options: str) -> Path:
+    """Folder of a run of a model on drawn frames of 32 px."""
+    status = train(
+        [
+            "train",
+            "--model", model,
+            "--model.init_args.stages", "2",
+            "--model.init_args.width", "4",
+            "--model.init_args.latent", "4",
+            "--data", data,
+            "--data.init_args.root", str(work / "frames"),
+            "--data.init_args.train", "8",
+            "--data.init_args.val", "6",
+            "--data.init_args.test", "7",
+            "--data.init_args.image_size", "32",
+            *options,
+            "--model.init_args.visualizer", "medanomaly.evidence.writer.EvidenceWriter",
+            "--model.init_args.visualizer.checks", "false",
+            "--trainer.max_epochs", "1",
+            "--trainer.logger", "false",
+            "--trainer.enable_progress_bar", "false",
+            "--default_root_dir", str(work / "results"),
+        ]
+    )  # fmt: skip
+    assert status == 0
+    return next((work / "results").glob("*/*/v0"))
+
+
+@pytest.mark.parametrize("name", ["PreNorm", "PreGrey", "PreResize", "SameSize", "PreOwn", "PreCropMapless"])
+def test_what_the_pre_processor_does_is_in_the_graph(tmp_path, name):
+    run = trained(tmp_path, f"outside_model.{name}")
+    card = export_run(run, tmp_path / "bundle")
+    assert card["tested"]["images"] == {"validation": 12, "test": 14}
+    assert card["tested"]["score_relative"] <= 1e-4
+    assert card["tested"]["flips"] == 0
+    detector = Detector(tmp_path / "bundle", cache=False)
+    for row in pd.read_csv(run / "predictions.csv").itertuples():  # what the edge gives for each file
+        result = detector(row.path)
+        assert result.raw_score == pytest.approx(row.raw_score, rel=1e-4)
+        assert result.abnormal == row.decision
+    # What is rescored is what was tested.
+    found = np.concatenate([batch.pred_score.numpy() for batch in batches(Run.load(run), "test")])
+    np.testing.assert_allclose(found, pd.read_csv(run / "predictions.csv")["raw_score"], rtol=1e-5)
+    assert main(["verify", str(tmp_path / "bundle"), str(tmp_path / "frames")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("StepOnly", "StepOnly has its own validation_step"),
+        ("ScoreStep", "ScoreStep has its own test_step"),
+        ("TransferHook", "hooks"),
+        ("PreHook", "hooks"),
+    ],
+)
+def test_what_cannot_be_traced_is_refused_with_the_worst_image(tmp_path, capsys, name, says):
+    run = trained(tmp_path, f"outside_model.{name}")
+    capsys.readouterr()
+    assert main(["export", "--run", str(run), "--out", str(tmp_path / "bundle")]) == 2
+    told = capsys.readouterr().err
+    assert "The bundle is not what was tested" in told
+    assert says in told
+    worst = re.search(r"On (\S+\.png) it gives the raw score ([^,]+), and the test gave ([^ ]+) ", told)
+    assert worst is not None
+    tables = pd.concat([pd.read_csv(run / file) for file in ("predictions.csv", "validation.csv")])
+    assert tables.set_index("path").loc[worst[1], "raw_score"] == pytest.approx(float(worst[3]), rel=1e-4)
+    assert not (tmp_path / "bundle").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    # Rescoring goes through the same object, step and hooks and all.
+    found = np.concatenate([batch.pred_score.numpy() for batch in batches(Run.load(run), "test")])
+    np.testing.assert_allclose(found, pd.read_csv(run / "predictions.csv")["raw_score"], rtol=1e-5)
+
+
+def test_a_data_module_that_decodes_files_otherwise_is_refused(tmp_path):
+    run = trained(tmp_path, "Autoencoder", "outside_model.OwnDecode")
+    with pytest.raises(ExportError, match="data module's own decoding"):
+        export_run(run, tmp_path / "bundle")
+
+
+def test_heat_maps_of_a_cropped_image_are_refused(tmp_path):
+    run = trained(tmp_path, "outside_model.PreCrop")
+    with pytest.raises(ExportError, match="field_of_view"):
+        export_run(run, tmp_path / "bundle")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a run with artificial anomalies in validation and test."""
+    return trained(
+        tmp_path_factory.mktemp("small"), "Autoencoder", "Phantom", "--data.init_args.artificial", "[noise:0.3, blob]"
+    )
+
+
+def test_the_card_says_what_was_compared(small, tmp_path, capsys):
+    assert main(["export", "--run", str(small), "--out", str(tmp_path / "bundle")]) == 0
+    card = json.loads((tmp_path / "bundle" / "card.json").read_text())
+    record = card["tested"]
+    assert record["images"] == {"validation": 12, "test": 14}
+    assert record["left_out"] == {"synthetic": 2 * 6 + 2 * 7, "gone": 0}
+    assert set(record["worst"]) == {"sha256"}  # no path, which may name a patient
+    assert str(tmp_path.parent) not in json.dumps(card["tested"])
+    assert "12 validation and 14 test images" in capsys.readouterr().out
+
+
+def test_an_image_that_was_changed_is_refused(small, tmp_path):
+    run = shutil.copytree(small, tmp_path / "run")
+    table = pd.read_csv(run / "predictions.csv")
+    table.loc[3, "raw_score"] *= 1.001
+    table.to_csv(run / "predictions.csv", index=False, float_format="%.9g")
+    with pytest.raises(ExportError, match=re.escape(table.loc[3, "path"])):
+        export_run(run, tmp_path / "bundle")
+
+
+def test_images_that_are_gone_are_found_below_images_or_refused(here, capsys):
+    Path("images").rename("elsewhere")
+    assert main(["export", "--run", "plain/run", "--out", "new"]) == 2
+    assert "--images" in capsys.readouterr().err
+    assert not Path("new").exists()
+    card = export_run("plain/run", "new", images="elsewhere")
+    assert card["tested"]["images"] == {"validation": 18, "test": 20}
+    # Others' images prove nothing.
+    Path("others").mkdir()
+    shutil.copy(next(Path("elsewhere").glob("*.png")), "others/another.png")
+    with pytest.raises(ExportError, match="none of its images"):
+        export_run("plain/run", "second", images="others")
+
+
+def test_files_are_found_by_the_end_of_their_path(tmp_path):
+    for name in ("a/one.png", "b/one.png", "b/two.png", "b/c/one.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    places = gate._Places(tmp_path)
+    assert places.of("/old/a/one.png") == str(tmp_path / "a" / "one.png")
+    assert places.of("D:\\old\\b\\one.png") == str(tmp_path / "b" / "one.png")
+    assert places.of("/old/two.png#frame=2") == str(tmp_path / "b" / "two.png") + "#frame=2"
+    assert places.of("/old/one.png") is None  # three alike
+    assert places.of("/old/three.png") is None
+
+
+def test_synthetic_rows_are_told_by_their_address(tmp_path):
+    file = tmp_path / "x@noise:0.2#0"
+    assert gate._is_synthetic(str(file))
+    file.write_bytes(b"")
+    assert not gate._is_synthetic(str(file))
+    assert gate._is_synthetic("scan.dcm#frame=2@foreign:/a/b.npz#1")
+    assert not gate._is_synthetic("set.npz#test/12")
+    assert not gate._is_synthetic("/home/me@clinic/p01.png#frame=2")
