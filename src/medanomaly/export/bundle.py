@@ -27,6 +27,7 @@ from medanomaly.export.graph import finished, to_onnx, to_openvino
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.reduced import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.run import ExportError, Run
+from medanomaly.imaging import split_frame
 from medanomaly.models.module import part_names
 
 
@@ -178,6 +179,11 @@ def _images(run: Run, images: str | Path | None, limit: int) -> Iterator[tuple[s
         paths = [path for path in find_inputs([images]) if not isinstance(path, Failure)]
         for path in paths[:: max(1, -(-len(paths) // limit))]:
             yield path, run.reading.load(path)
+        return
+    if not run.ours:
+        rows = tables.read(run.folder / tables.VALIDATION)["path"]
+        paths = [path for path in rows if split_frame(path)[0].is_file()]
+        yield from ((path, run.reading.load(path)) for path in paths[:: max(1, -(-len(paths) // limit))])
         return
     try:
         dataset = run.datamodule().subset("val")

@@ -91,7 +91,8 @@ def compare(run: Run, detector: Detector, images: str | Path | None = None, ever
     Args:
         run: The run.
         detector: The bundle.
-        images: Where the images are now, file or folder, if not where they were; each is found by the end of its path.
+        images: Where the images are now, file or folder; each is found by the end of its path, and what is not found
+            there is looked for where it was.
         every_validation: All validation images, instead of at most :data:`COMPARED` as of the test.
 
     Raises:
@@ -110,8 +111,8 @@ def compare(run: Run, detector: Detector, images: str | Path | None = None, ever
     if not found.names:
         raise ExportError(
             f"{run.folder}: none of its images is where it was"
-            + (f", nor below {images}" if images is not None else "")
-            + ", so it cannot be shown that the bundle is what was tested. Name their folder with --images."
+            + ("" if images is None else f", nor is one of them {images} or below it")
+            + ". So it cannot be shown that the bundle is what was tested. Name their folder with --images."
         )
     return found
 
@@ -233,8 +234,8 @@ def _result(detector: Detector, path: str, source: str, archive: _Archive) -> Re
 
 def _source(path: str, places: _Places | None, archive: _Archive) -> str | None:
     """Where an image is now: its file, its address in an archive, or None."""
-    if places is not None:
-        return places.of(path)
+    if places is not None and (found := places.of(path)):
+        return found
     if split_frame(path)[0].is_file():
         return path
     return path if archive.holds(path) else None

@@ -70,8 +70,8 @@ def parity(
             record["score_relative"], record["worst"] = difference, name
         if expected.anomaly_map is not None:
             assert result.raw_map is not None  # the graph has an output for each of the model's
-            torch_map = placed(expected.anomaly_map.reshape(1, 1, *expected.anomaly_map.shape[-2:]), image.shape[:2])
-            torch_map = torch_map[0, 0].numpy()
+            heat = placed(expected.anomaly_map.reshape(1, 1, *expected.anomaly_map.shape[-2:]), image.shape[:2])
+            torch_map = heat[0, 0].numpy()
             difference = np.abs(torch_map - result.raw_map).max() / max(np.abs(torch_map).max(), 1e-12)
             record["map_relative"] = max(record["map_relative"], float(difference))
     return {**record, "tolerance": tolerance, "precision": precision}

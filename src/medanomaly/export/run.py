@@ -31,7 +31,8 @@ class Run:
     Args:
         folder: The folder.
         model: The model with the tested weights, in evaluation mode.
-        read: How its images were read; None where another data module than ours read them.
+        read: How its images were read; None if that is not known.
+        ours: Whether one of our data modules read them.
         evidence: The content of ``evidence.json``.
         data: Class path and options of the data module.
     """
@@ -39,6 +40,7 @@ class Run:
     folder: Path
     model: AnomalibModule
     read: Reading | None
+    ours: bool
     evidence: dict[str, Any]
     data: dict[str, Any]
 
@@ -60,7 +62,8 @@ class Run:
             record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
             evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
             weights = folder / record["model"]["weights"]
-            reading = None if record["reading"] is None else Reading.from_dict(record["reading"])
+            ours = record["reading"] is not None
+            reading = Reading.from_dict(record["reading"]) if ours else _of_others(record)
             class_path, data = record["model"]["class_path"], record["data"]
             transform = record["model"].get("transform", UNKNOWN)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -69,20 +72,20 @@ class Run:
             ) from error
         if not weights.is_file():
             raise ExportError(f"{weights}: there is no such file. Test the run again.")
-        return cls(folder, _loaded(class_path, weights, transform), reading, evidence, data)
+        return cls(folder, _loaded(class_path, weights, transform), reading, ours, evidence, data)
 
     @property
     def reading(self) -> Reading:
         """How its images were read.
 
         Raises:
-            ExportError: if another data module than ours read them.
+            ExportError: if another data module than ours read them, at several sizes.
         """
         if self.read is None:
             raise ExportError(
-                f"{self.folder}: its images were read by {self.data['class_path']}, which does not say how, so that "
-                "the edge could not read images alike. Train with a medanomaly data module, such as "
-                "medanomaly.data.Folder or medanomaly.data.Table."
+                f"{self.folder}: its images were read by {self.data['class_path']}, not at one size that is known, and "
+                "the edge needs one. Train with a medanomaly data module, such as medanomaly.data.Folder or "
+                "medanomaly.data.Table."
             )
         return self.read
 
@@ -98,12 +101,18 @@ class Run:
             ExportError: if it is none of ours: a run does not record the options of others.
             PluginError: if its class cannot be had.
         """
-        if self.read is None:
+        if not self.ours:
             raise ExportError(
                 f"{self.folder}: its data module {self.data['class_path']} is not one of medanomaly, and a run does "
                 "not record the options of others."
             )
         return _class("data", self.data["class_path"])(**self.data["init_args"])
+
+
+def _of_others(record: dict[str, Any]) -> Reading | None:
+    """How anomalib's own data modules read images that all had one size; the last gate of an export proves it."""
+    size = record.get("image_size")
+    return None if size is None else Reading((int(size[0]), int(size[1])))
 
 
 def _loaded(class_path: str, weights: Path, transform: str | None) -> AnomalibModule:

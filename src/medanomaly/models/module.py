@@ -123,6 +123,8 @@ class MedicalModel:
         Of several processes all draw the same order, which lightning deals out by the seed in the environment; but
         each its own noise and augmentation, or images at the same place of two shares would get the same.
         """
+        reading = getattr(self.trainer.datamodule, "reading", None)
+        self._read_by = {"reading": None if reading is None else reading.to_dict()}
         seed = int(self.hparams["seed"])
         seed_everything(seed, workers=True, verbose=False)
         if ranks.rank():
@@ -135,6 +137,7 @@ class MedicalModel:
         """Raw scores and maps of a batch, and its parts where the model has several."""
         del args, kwargs
         image = pixels(batch)
+        self._size = list(image.shape[-2:])
         if not part_names(self.model):
             return batch.update(**self.model(image)._asdict())
         scored, parts = self.model.scored(image)  # type: ignore[operator]
@@ -148,19 +151,36 @@ class MedicalModel:
         return self.validation_step(batch, *args, **kwargs)
 
     def predict_step(self, batch: Batch, *args: Any, **kwargs: Any) -> Batch:
-        """Raw scores and maps of a batch of a medanomaly data module.
+        """Raw scores and maps of a batch whose images were read as those of the training were.
 
         Raises:
-            ValueError: for images that another reader read: anomalib's own neither resizes nor knows bit depths, and
-                the scores would be silently wrong.
+            ValueError: for images that another reader read, or of another size: anomalib's own neither resizes nor
+                knows bit depths, and the scores would be silently wrong.
         """
         if not hasattr(self.trainer.datamodule, "reading"):
+            self._check_foreign(list(pixels(batch).shape[-2:]))
+        return self.validation_step(batch, *args, **kwargs)
+
+    def _check_foreign(self, size: list[int]) -> None:
+        """Refuse images of ``size`` (H, W), read by another data module than ours, if training read others."""
+        trained = self._read_by or {"reading": "unknown", "size": None}
+        if trained["reading"] is not None:
             raise ValueError(
                 "predict was given images that anomalib reads itself, at another size and scale than in training. "
                 "Export the run and use `medanomaly infer BUNDLE IMAGES --out DIR`, or predict with a medanomaly data "
                 "module."
             )
-        return self.validation_step(batch, *args, **kwargs)
+        if trained["size"] not in (None, size):
+            height, width = trained["size"]
+            raise ValueError(
+                f"predict was given images of {size[0]}×{size[1]}, and the model was validated on {height}×{width}. "
+                "Resize them first, or train with a medanomaly data module, which resizes."
+            )
+
+    #: How the images of the training were read: ``reading`` (None for another data module than ours), and ``size``
+    #: (H, W) of those validated; None where it is not known, as of checkpoints of 0.1.0.
+    _read_by: dict[str, Any] | None = None
+    _size: list[int] | None = None
 
     #: Whether :meth:`calibrate` has something to do; set by plugins that override it.
     needs_calibration: bool = False
@@ -194,11 +214,14 @@ class MedicalModel:
         return self._findings
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the findings with the weights."""
+        """Keep with the weights the findings, and how images were read."""
         super().on_save_checkpoint(checkpoint)  # type: ignore[misc]
         checkpoint["medanomaly_findings"] = self.findings
+        if self._read_by is not None:
+            checkpoint["medanomaly_read_by"] = {"size": self._size, **self._read_by}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the findings back."""
+        """Take them back."""
         super().on_load_checkpoint(checkpoint)  # type: ignore[misc]
         self._findings = dict(checkpoint.get("medanomaly_findings", {}))
+        self._read_by = checkpoint.get("medanomaly_read_by")
