@@ -145,6 +145,40 @@ def test_images_that_are_gone_are_found_below_images_or_refused(here, capsys):
         export_run("plain/run", "second", images="others")
 
 
+def test_a_class_that_cannot_be_imported_is_named_with_the_cause(here, capsys):
+    record = json.loads(Path("plain/run/run.json").read_text())
+    for path, says in (
+        ("no_such_module.Model", "No module named 'no_such_module'"),
+        ("__main__.Model", "defined in a script"),
+        ("json.JSONDecoder", "is no AnomalibModule"),
+        ("outside_model.Gone", "has no attribute 'Gone'"),
+    ):
+        record["model"]["class_path"] = path
+        Path("plain/run/run.json").write_text(json.dumps(record))
+        assert main(["export", "--run", "plain/run", "--out", "new"]) == 2
+        told = capsys.readouterr().err
+        assert says in told
+        assert "not installed" not in told
+
+
+def test_int8_passes_the_gate_by_its_fidelity(here):
+    card = export_run("adversarial/run", "new", precision="int8", drop=0.9)
+    assert card["tested"]["images"] == {"validation": 18, "test": 20}
+    assert 0.1 <= card["tested"]["fidelity"] <= 1
+    assert card["tested"]["allowed"] == 0.9
+
+
+def test_a_reduced_bundle_that_ranks_otherwise_is_refused(here):
+    run, found = Run.load("plain/run"), gate.Compared()
+    table = pd.read_csv("plain/run/validation.csv")
+    found.names, found.tested = table["path"].tolist(), table["raw_score"].tolist()
+    found.got, found.decided = table["raw_score"].tolist()[::-1], [False] * len(table)
+    found.abnormal, found.of_test = table["abnormal"].tolist(), [False] * len(table)
+    detector = Detector("plain/bundle", cache=False)
+    with pytest.raises(ExportError, match="fidelity to the tested run on 18 validation images"):
+        gate.check_reduced(run, found, detector, detector.bundle.card["operating_point"], 0.005, 0.02)
+
+
 def test_files_are_found_by_the_end_of_their_path(tmp_path):
     for name in ("a/one.png", "b/one.png", "b/two.png", "b/c/one.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,6 @@ from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.gallery import Gallery, chosen
 from medanomaly.evidence.pictures import Case
 from medanomaly.export.run import Run
-from medanomaly.registry import PluginError
 
 _BATCH = 16
 #: Largest relative difference of a raw score to that of the test: the order of sums follows batch and machine.
@@ -34,7 +33,7 @@ def batches(run: Run, split: str, paths: list[str] | None = None) -> Iterator[An
     """
     try:
         dataset = run.datamodule().subset(split)
-    except (FileNotFoundError, ValueError, PluginError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise DecideError(f"The images of this run are needed and not to be had: {error}") from error
     kind = "test" if split == "test" else "validation"
     number = {path: i for i, path in enumerate(dataset.paths)}

@@ -9,7 +9,6 @@ from medanomaly.evidence.report import render
 from medanomaly.evidence.stored import Stored
 from medanomaly.export.again import cases_of
 from medanomaly.export.run import ExportError, Run
-from medanomaly.registry import PluginError
 
 
 def rebuild(folder: Path) -> tuple[str, list[str]]:
@@ -30,7 +29,7 @@ def rebuild(folder: Path) -> tuple[str, list[str]]:
     cases = []
     try:
         run = Run.load(folder)
-    except (ExportError, PluginError, RuntimeError) as error:
+    except (ExportError, RuntimeError) as error:
         notes.append(f"The report has no pictures: {error}")
     else:
         post: Any = getattr(run.model, "post_processor", None)

@@ -49,8 +49,7 @@ class Run:
         """Load a run.
 
         Raises:
-            ExportError: if a file is missing or unreadable.
-            PluginError: if the class of the model cannot be had.
+            ExportError: if a file is missing or unreadable, or the class of the model cannot be had.
         """
         folder = Path(folder)
         if not (folder / "run.json").is_file():
@@ -98,8 +97,8 @@ class Run:
         """The run's data module, made anew from its options; nothing is read yet.
 
         Raises:
-            ExportError: if it is none of ours: a run does not record the options of others.
-            PluginError: if its class cannot be had.
+            ExportError: if it is none of ours, as a run does not record the options of others, or its class cannot be
+                had.
         """
         if not self.ours:
             raise ExportError(
@@ -144,7 +143,7 @@ def _class(kind: str, class_path: str) -> Any:
     """A model's or data module's class by the path it was recorded under.
 
     Raises:
-        PluginError: if it cannot be imported, or is no such class.
+        ExportError: if it cannot be imported, or is no such class.
     """
     module, _, name = class_path.rpartition(".")
     owners = {p.entry_point.module.split(".")[0] for same in plugins(kind).values() for p in same}
@@ -155,20 +154,23 @@ def _class(kind: str, class_path: str) -> Any:
                 same[0].entry_point.value.endswith(f":{name}")
                 and same[0].entry_point.module.split(".")[0] == module.split(".")[0]
             ):
-                return get(kind, same[0].name)
+                try:
+                    return get(kind, same[0].name)
+                except PluginError as error:
+                    raise ExportError(str(error)) from error
     if module == "__main__":
-        raise PluginError(
+        raise ExportError(
             f"The {kind} class of this run, {name}, was defined in a script. Put it into a module that can be "
             "imported, and train again."
         )
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever importing a stranger's module provokes
-        raise PluginError(
+        raise ExportError(
             f"The {kind} class of this run, {class_path}, cannot be imported ({type(error).__name__}: {error}). "
             "Install its distribution, or put its folder on PYTHONPATH."
         ) from error
     base = {"model": AnomalibModule, "data": AnomalibDataModule}[kind]
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise PluginError(f"The {kind} class of this run, {class_path}, is no {base.__name__}.")
+        raise ExportError(f"The {kind} class of this run, {class_path}, is no {base.__name__}.")
     return found
