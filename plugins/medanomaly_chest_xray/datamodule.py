@@ -83,7 +83,7 @@ class ChestXray(MedicalDataModule):
             return self.layout in ("auto", layout)
 
         if wanted("csv") and (root / "split.csv").is_file():
-            return read_csv(root, "split.csv")
+            return read_csv(root, "split.csv", self.normal)
         csv = entries(root)
         if wanted("nih") and csv is not None:
             return read_nih(root, csv, self.findings, self.normal[0], self.views)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medanomaly.cells import among
 from medanomaly.data.listing import by_stem, images
 from medanomaly.data.table import TableError, read_columns
 
@@ -42,14 +43,16 @@ def read_nih(root: Path, csv: Path, findings: Collection[str], normal: str, view
         official lists are there.
 
     Raises:
-        TableError: for a table without the columns, an unknown finding, images that are named and not there, or one
-            official list without the other or without some of the images.
+        TableError: for a table without the columns or with missing cells in them, an unknown finding, images that are
+            named and not there, or one official list without the other or without some of the images.
     """
     unknown = sorted(set(findings) - set(FINDINGS))
     if unknown or not findings:
         what = f"unknown finding(s) {', '.join(unknown)}" if unknown else "no finding is named"
         raise TableError(f"ChestXray: {what}. Known: {', '.join(FINDINGS)}.")
-    table = read_columns(csv, _COLUMNS)
+    # A row without finding is no row with another finding, and one without view is none of another view.
+    filled = (*_COLUMNS, *(["View Position"] if views else []))
+    table = read_columns(csv, _COLUMNS, filled, image="Image Index")
     labels = [_label(cell, findings, normal) for cell in table["Finding Labels"]]
     table = table.assign(label=labels)[[label != "" for label in labels]]
     if views and "View Position" not in table.columns:
@@ -73,7 +76,7 @@ def read_nih(root: Path, csv: Path, findings: Collection[str], normal: str, view
 def _label(cell: str, findings: Collection[str], normal: str) -> str:
     """``""`` for an image that is left out: it has findings, but none of those asked for."""
     found = [name.strip() for name in cell.split("|")]
-    if found == [HEALTHY]:
+    if len(found) == 1 and among(found[0], [HEALTHY]):
         return normal
     return "|".join(sorted(set(found) & set(findings)))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medanomaly.cells import missing
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.listing import by_stem, images
 from medanomaly.data.table import TableError, split_by_group
@@ -72,7 +73,7 @@ class Folder(MedicalDataModule):
         if self.group_pattern is None:
             return name
         match = self.group_pattern.search(name)
-        if match is None or not match.groups():
+        if match is None or not match.groups() or missing(match.group(1)):  # an optional bracket may match nothing
             raise TableError(f"{name}: group_pattern '{self.group_pattern.pattern}' finds no group in it.")
         return match.group(1)
 

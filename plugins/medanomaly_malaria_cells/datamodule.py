@@ -46,7 +46,7 @@ class MalariaCells(MedicalDataModule):
     def samples(self, root: Path) -> pd.DataFrame:
         """Read ``split.csv``, or list the two folders and deal their patients."""
         if (root / "split.csv").is_file():
-            table = read_csv(root, "split.csv")
+            table = read_csv(root, "split.csv", self.normal)
             return table.assign(patient=table["group"])
         healthy, infected = (directory(root, (name, f"cell_images/{name}")) for name in ("Uninfected", "Parasitized"))
         if healthy is None or infected is None:

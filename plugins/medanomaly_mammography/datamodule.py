@@ -83,7 +83,7 @@ class Mammography(MedicalDataModule):
         if layout is None:
             raise self.missing(f"holds no mammograms in the layout '{self.layout}'")
         if layout == "csv":
-            table = read_csv(root, "split.csv")
+            table = read_csv(root, "split.csv", self.normal)
             names = [Path(path).name for path in table["image_path"]]
             known = all(name.startswith("mdb") for name in names)
             return table.join(pd.DataFrame([about(name) for name in names])) if known else table

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from medanomaly.cells import some
 from medanomaly.data.listing import by_stem, images
-from medanomaly.data.table import TableError
+from medanomaly.data.table import TableError, read_columns
 from medanomaly.imaging import IMAGE_SUFFIXES
 
 #: Side in pixels of the published films, in which centres and radii are given.
 SIDE = 1024
 _LINE = re.compile(r"^(mdb\d{3})\s+[FGD]\s+(CALC|CIRC|SPIC|MISC|ARCH|ASYM|NORM)\b(?:\s+[BM]\b)?\s*(.*)$")
+_FILM = re.compile(r"^mdb\d{3}\b")
 _COLUMNS = ("id", "abnormality", "x", "y_from_bottom", "radius")
 #: Folders that hold some of the films a second time.
 _ASIDE = {"full_pgm_sample"}
@@ -44,7 +46,8 @@ def read_films(root: Path) -> dict[str, Film]:
     """Films by name (``mdb001``); one with several lesions has several circles, and a wide-spread one has none.
 
     Raises:
-        TableError: if ``labels.csv`` lacks a column, or ``Info.txt`` lists no film.
+        TableError: if ``labels.csv`` lacks a column or a film's abnormality, or ``Info.txt`` lists no film, or one
+            without its abnormality.
     """
     rows = _csv_rows(root / "labels.csv") if (root / "labels.csv").is_file() else _info_rows(root / "Info.txt")
     films: dict[str, Film] = {}
@@ -56,19 +59,20 @@ def read_films(root: Path) -> dict[str, Film]:
 
 
 def _csv_rows(path: Path) -> list[tuple[str, str, list[float]]]:
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = [column for column in _COLUMNS if column not in table.columns]
-    if missing:
-        raise TableError(f"{path}: lacks the column(s) {', '.join(missing)}. It has: {', '.join(table.columns)}.")
+    table = read_columns(path, _COLUMNS, ("id", "abnormality"), image="id")
     return [
-        (str(row.id), str(row.abnormality), _numbers(f"{row.x} {row.y_from_bottom} {row.radius}"))
+        (str(row.id).strip(), str(row.abnormality).strip(), _numbers(f"{row.x} {row.y_from_bottom} {row.radius}"))
         for row in table.itertuples()
     ]
 
 
 def _info_rows(path: Path) -> list[tuple[str, str, list[float]]]:
-    found = [_LINE.match(line.strip()) for line in path.read_text(encoding="latin-1").splitlines()]
-    rows = [(m[1], m[2], _numbers(m[3])) for m in found if m]
+    lines = [line.strip() for line in path.read_text(encoding="latin-1").splitlines()]
+    found = [(number, line, _LINE.match(line)) for number, line in enumerate(lines, 1)]
+    unclear = [f"line {number} '{line}'" for number, line, m in found if not m and _FILM.match(line)]
+    if unclear:
+        raise TableError(f"{path}: {len(unclear)} films have no abnormality such as CIRC or NORM: {some(unclear)}.")
+    rows = [(m[1], m[2], _numbers(m[3])) for _, _, m in found if m]
     if not rows:
         raise TableError(f"{path}: lists no film such as 'mdb001 G CIRC B 535 425 197'. Copy it again.")
     return rows

@@ -30,10 +30,12 @@ def read_rsna(root: Path, normal: str, views: Collection[str]) -> pd.DataFrame:
         machine, age, density, implant``.
 
     Raises:
-        TableError: if columns are missing, ``cancer`` is neither 0 nor 1, or images are named and not there.
+        TableError: if columns or cells of patient, image or ``cancer`` are missing, ``cancer`` is neither 0 nor 1, or
+            images are named and not there.
     """
     csv = root / "train.csv"
-    table = read_columns(csv, _COLUMNS)
+    filled = ("patient_id", "image_id", "cancer", *(["view"] if views else []))
+    table = read_columns(csv, _COLUMNS, filled, image="image_id")
     odd = sorted(set(table["cancer"]) - {"0", "1"})
     if odd:
         raise TableError(f"{csv}: column 'cancer' holds {', '.join(map(repr, odd[:_SHOWN]))}; expected 0 or 1.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medanomaly.cells import missing
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.listing import carve_validation, directory
 from medanomaly.data.table import TableError
@@ -97,7 +98,7 @@ class MedIAnomaly(MedicalDataModule):
         if self.group_pattern is None:
             return path.relative_to(root).as_posix()
         found = self.group_pattern.search(path.name)
-        if found is None or not found.groups():
+        if found is None or not found.groups() or missing(found.group(1)):
             raise TableError(f"{path}: group_pattern '{self.group_pattern.pattern}' finds no group in it.")
         return found.group(1)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from medanomaly.cells import some
 from medanomaly.data.listing import by_stem, directory, images, paired_masks
-from medanomaly.data.table import TableError
+from medanomaly.data.table import TableError, read_columns
 from medanomaly.imaging import ImageError, inside
 
 NORMAL = ("normal", "good", "0")
@@ -95,15 +96,20 @@ def read_isic(root: Path) -> Rows | None:
         folder, csv = root / f"{stem}_Input", root / f"{stem}_GroundTruth" / f"{stem}_GroundTruth.csv"
         if not csv.is_file():
             continue
-        table = pd.read_csv(csv)
+        table = read_columns(csv, ("image",), ("image",), image="image")
         classes = [column for column in table.columns if column != "image"]
-        if "image" not in table.columns or not classes or not (table[classes].sum(axis=1) == 1).all():
-            raise TableError(f"{csv}: expected a column 'image' and one a class, with a single 1.0 in each row.")
+        marks = table[classes].apply(pd.to_numeric, errors="coerce")  # an empty cell is no 0: it is NaN
+        odd = table["image"][~(marks.isin([0, 1]).all(axis=1) & (marks.sum(axis=1) == 1))]
+        if not classes or len(odd):
+            raise TableError(
+                f"{csv}: expected a column 'image' and one a class, with a single 1.0 in each row and 0.0 elsewhere. "
+                f"{len(odd)} rows are not so: {some(odd, _SHOWN)}."
+            )
         pictures = by_stem(images(folder))
         missing = [name for name in table["image"] if name not in pictures]
         if missing:
             raise TableError(f"{csv} names {len(missing)} images that are not in {folder}: {', '.join(missing[:10])}.")
-        labels = table[classes].idxmax(axis=1)
+        labels = marks.idxmax(axis=1)
         rows += [
             (str(pictures[name]), str(label), split, "") for name, label in zip(table["image"], labels, strict=True)
         ]

@@ -51,6 +51,9 @@ def read_npz(path: Path, name: str) -> dict[str, Part]:
 def _names(labels: np.ndarray, name: str) -> list[str]:
     base = name.partition("_")[0]
     known = LABELS.get(base)
+    if labels.size and not (labels >= 0).all():  # NaN is neither
+        row = int(np.flatnonzero(~(labels >= 0).all(axis=1))[0])
+        raise ValueError(f"label {labels[row].tolist()} of image {row} is no class")
     if labels.shape[1] > 1:
         names = known or tuple(str(i) for i in range(labels.shape[1]))
         if len(names) != labels.shape[1]:

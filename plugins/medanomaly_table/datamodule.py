@@ -40,7 +40,7 @@ class Table(MedicalDataModule):
         """Read the CSV, and deal its groups into splits if it does not say."""
         if not (root / self.csv).is_file():
             raise self.missing(f"has no file '{self.csv}'")
-        table = read_csv(root, self.csv)
+        table = read_csv(root, self.csv, self.normal)
         if "split" not in table.columns:
             table = split_by_group(table, self.normal, self.fractions, self.hparams["seed"])
         return table

@@ -70,7 +70,7 @@ class WirelessCapsule(MedicalDataModule):
         """Read the chosen split file, or list the publisher's folders and deal blocks of frames."""
         name = self.splits[self.split]
         if (root / name).is_file():
-            return read_csv(root, name)
+            return read_csv(root, name, self.normal)
         if self.split != "main":
             raise self.missing(f"has no file '{name}'")
         top = directory(root, ("WCEBleedGen",)) or root

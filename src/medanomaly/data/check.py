@@ -38,6 +38,7 @@ class Report:
         duplicates: Sets of images with the same pixels: their addresses and splits.
         one_number: For each number its AUROC on the test split (full frame, and as the model sees it) and over all
             images (full frame); None where a class is missing.
+        notes: Labels and groups that were taken for others, see :attr:`MedicalDataModule.notes`.
     """
 
     counts: list[dict[str, Any]]
@@ -47,6 +48,7 @@ class Report:
     empty_masks: list[str] = field(default_factory=list)
     duplicates: list[list[tuple[str, str]]] = field(default_factory=list)
     one_number: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def leaks(self) -> list[list[tuple[str, str]]]:
@@ -81,7 +83,7 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
         DataError, TableError: as in training.
     """
     table = module.listed
-    report = Report(counts(table))
+    report = Report(counts(table), notes=module.notes)
     empty = report.empty_masks
 
     def look(path: str, mask_path: str) -> _Seen | str:
@@ -166,6 +168,8 @@ def show(report: Report, console: Console) -> None:
         kind = "normal" if row["normal"] else "abnormal"
         listing.add_row(row["split"], row["label"], kind, str(row["images"]), str(row["groups"]))
     console.print(listing)
+    for note in report.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     for title, counter in (("Sizes", report.sizes), ("Stored as", report.depths)):
         most = ", ".join(f"{name} ({number})" for name, number in counter.most_common(5))
         more = f", and {len(counter) - 5} more" if len(counter) > 5 else ""

@@ -15,6 +15,7 @@ from medanomaly.data import artificial as anomalies
 from medanomaly.data import table as tables
 from medanomaly.data.cache import Images, key_of, stamp
 from medanomaly.data.dataset import MedicalDataset, RowReader
+from medanomaly.data.filled import NOTES
 from medanomaly.data.loaders import TableLoaders
 from medanomaly.data.usage import Usage
 from medanomaly.imaging import Reading, decode
@@ -37,7 +38,8 @@ class MedicalDataModule(TableLoaders):
         intensity: Intensity rule, see :class:`medanomaly.imaging.Reading`.
         field_of_view: ``none`` or ``crop:N``, see :class:`medanomaly.imaging.Reading`.
         colour: ``rgb`` or ``grey``.
-        normal: Labels that count as normal; every other label is abnormal.
+        normal: Labels that count as normal, upper and lower case and blanks around them aside; every other label is
+            abnormal.
         training: ``normal`` trains on normal images alone, ``labelled`` on the abnormal training images too.
         validation: ``labelled`` uses normal and abnormal validation images, ``normal`` the normal ones alone, as where
             no abnormal image has been labelled yet (artificial anomalies stay, if asked for).
@@ -136,7 +138,9 @@ class MedicalDataModule(TableLoaders):
 
         Returns:
             Table with ``image_path``, ``label``, ``split``, ``group`` and where known ``mask_path`` (see
-            :mod:`medanomaly.data.table`); relative paths are taken below ``root``.
+            :mod:`medanomaly.data.table`). Relative paths are taken below ``root``, unless they begin with it, or are
+            images' addresses for a :meth:`decode` of the plugin's own. A missing cell is an error; a missing mask is
+            none.
 
         Raises:
             DataError, TableError: if the folder does not hold what the plugin expects.
@@ -165,8 +169,15 @@ class MedicalDataModule(TableLoaders):
                 raise self.missing("holds no images")
             table = tables.complete(table, self.normal)
             tables.check(table, self.normal)
-            self._listed = table
+            # What a plugin that decodes images itself calls an image is known to it alone.
+            images = ["image_path"] if type(self).decode is MedicalDataModule.decode else []
+            self._listed = tables.placed(table, self.root, [*images, "mask_path"])
         return self._listed
+
+    @property
+    def notes(self) -> list[str]:
+        """Labels and groups that were taken for others, such as ``NORMAL`` for ``normal``; one sentence each."""
+        return list(self.listed.attrs.get(NOTES, []))
 
     @property
     def table(self) -> pd.DataFrame:

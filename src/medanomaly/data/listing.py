@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.table import SPLITS, TableError
+from medanomaly.data.filled import TableError, is_normal, tidied
+from medanomaly.data.table import SPLITS
 from medanomaly.imaging import IMAGE_SUFFIXES
 
 _SHOWN = 20
@@ -115,9 +116,10 @@ def carve_validation(table: pd.DataFrame, normal: Collection[str], share: float,
     """
     if not 0 < share < 1:
         raise TableError(f"The share of train that becomes val must be above 0 and below 1, not {share}.")
+    table = tidied(table, normal)
     rng = np.random.default_rng(seed)
     train = table[table["split"] == "train"]
-    has_abnormal = (~train["label"].isin(list(normal))).groupby(train["group"]).any()
+    has_abnormal = (~is_normal(train["label"], normal)).groupby(train["group"]).any()
     moved: set[str] = set()
     for kind in (False, True):
         groups = sorted(has_abnormal.index[has_abnormal == kind])
@@ -144,6 +146,7 @@ def deal_groups(table: pd.DataFrame, fractions: Sequence[float], seed: int) -> p
     shares = np.asarray(fractions, dtype=float)
     if len(shares) != len(SPLITS) or (shares <= 0).any() or not np.isclose(shares.sum(), 1):
         raise TableError(f"Split fractions must be three positive numbers with sum 1, not {list(fractions)}.")
+    table = tidied(table)
     sizes = table.groupby("group").size()
     names = np.random.default_rng(seed).permutation(sorted(sizes.index))
     dealt = np.zeros(len(SPLITS))
@@ -152,4 +155,4 @@ def deal_groups(table: pd.DataFrame, fractions: Sequence[float], seed: int) -> p
         part = int(np.argmin(dealt / shares))
         split_of[str(name)] = SPLITS[part]
         dealt[part] += int(sizes[name])
-    return table.assign(split=table["group"].map(split_of))
+    return table.assign(split=table["group"].astype(str).map(split_of))

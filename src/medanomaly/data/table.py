@@ -14,121 +14,112 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.imaging import ImageError, inside
+from medanomaly.cells import among, missing, some
+from medanomaly.data.csv_table import read_columns, read_csv
+from medanomaly.data.filled import TableError, is_normal, require, tidied
+
+__all__ = [
+    "REQUIRED",
+    "SPLITS",
+    "TableError",
+    "check",
+    "complete",
+    "counts",
+    "digest",
+    "read_columns",
+    "read_csv",
+    "split_by_group",
+]
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("image_path", "label", "split", "group")
-_SHOWN = 20
-
-
-class TableError(ValueError):
-    """The sample table cannot be used. The message lists the offending rows and the remedy."""
-
-
-def read_columns(path: Path, columns: Collection[str]) -> pd.DataFrame:
-    """Read a CSV as text, every cell as it stands.
-
-    Raises:
-        TableError: if it is no readable CSV or lacks one of ``columns`` (named).
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise TableError(f"{path}: is not a readable CSV ({error}).") from error
-    missing = [column for column in columns if column not in table.columns]
-    if missing:
-        raise TableError(f"{path}: lacks the column(s) {', '.join(missing)}. It has: {', '.join(table.columns)}.")
-    return table
-
-
-def read_csv(root: Path, name: str) -> pd.DataFrame:
-    """Read a CSV ``path,label,group[,split][,mask]`` whose paths lie below ``root``.
-
-    Returns:
-        Table of strings with ``image_path`` and ``mask_path`` as full paths (``""`` where there is no mask), ``label``,
-        ``group`` and any other column of the file.
-
-    Raises:
-        TableError: if the file is no CSV or lacks a column (named), or if images or masks are missing or lie outside
-            ``root`` (all listed).
-    """
-    path = root / name
-    table = read_columns(path, ("path", "label", "group"))
-    table = table.rename(columns={"path": "image_path", "mask": "mask_path"})
-    problems: list[str] = []
-    for column in {"image_path", "mask_path"} & set(table.columns):
-        table[column] = [_existing(root, value, problems) if value else "" for value in table[column]]
-    if problems:
-        more = f"\n- and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise TableError(f"{path} names files that cannot be used:\n- " + "\n- ".join(problems[:_SHOWN]) + more)
-    return table
-
-
-def _existing(root: Path, path: str, problems: list[str]) -> str:
-    try:
-        full = inside(root, path)
-    except ImageError as error:
-        problems.append(str(error))
-        return path
-    if not full.is_file():
-        problems.append(f"{path}: no such file below {root}")
-    return str(full)
+#: Columns that the toolkit adds itself, for artificial anomalies.
+_OWN = ("artificial", "artificial_of", "artificial_repeat")
 
 
 def complete(table: pd.DataFrame, normal: Collection[str]) -> pd.DataFrame:
-    """Fill in ``mask_path`` and derive ``abnormal`` (bool: ``label`` is none of ``normal``); returns a new table."""
+    """Check that nothing is missing, fill in ``mask_path`` and derive ``abnormal``; returns a new table.
+
+    Args:
+        table: The columns of :data:`REQUIRED`, and where known ``mask_path``: empty, None or NaN where there is none.
+        normal: Names of the normal classes. A label that means one of them, upper and lower case and blanks aside, gets
+            its name, and that is logged.
+
+    Returns:
+        The same rows in the same order; text in :data:`REQUIRED` and ``mask_path``, and ``abnormal`` (bool: ``label``
+        is none of ``normal``). A column of the caller's that is called as one of the toolkit's own gets ``(given)``
+        behind its name.
+
+    Raises:
+        TableError: if a column is missing, or a cell of :data:`REQUIRED`; names the rows and the column.
+    """
     table = table.reset_index(drop=True).copy()
-    missing = [name for name in REQUIRED if name not in table.columns]
-    if missing:
-        raise TableError(f"The sample table lacks the column(s) {', '.join(missing)}.")
-    if "mask_path" not in table.columns:
-        table["mask_path"] = ""
-    for name in (*REQUIRED, "mask_path"):
+    lacking = [name for name in REQUIRED if name not in table.columns]
+    if lacking:
+        raise TableError(f"The sample table lacks the column(s) {', '.join(lacking)}.")
+    require(table, REQUIRED, normal)
+    table = table.rename(columns={name: f"{name} (given)" for name in _OWN})
+    table["mask_path"] = [
+        "" if missing(path) else str(path) for path in table.get("mask_path", pd.Series("", index=table.index))
+    ]
+    table = tidied(table, normal)
+    for name in REQUIRED:
         table[name] = table[name].astype(str)
     table["abnormal"] = ~table["label"].isin(list(normal))
     return table
+
+
+def placed(table: pd.DataFrame, root: Path, columns: Collection[str]) -> pd.DataFrame:
+    """A completed table whose relative paths in ``columns`` are below ``root``; those that begin with it stay."""
+
+    def place(path: str) -> str:
+        known = not path or Path(path).is_absolute() or Path(path).is_relative_to(root)
+        return path if known else str(root / path)
+
+    return table.assign(**{name: [place(path) for path in table[name]] for name in columns})
 
 
 def check(table: pd.DataFrame, normal: Collection[str]) -> None:
     """Check a completed table and raise one error that lists everything found.
 
     Raises:
-        TableError: for an unknown split, a group in two splits, an image listed twice, no normal image in ``train``,
-            or no image in ``val`` or ``test``.
+        TableError: for an unknown split, a group in two splits, an image listed twice, no normal image in ``train``, a
+            normal class that no image has, or no image in ``val`` or ``test``.
     """
     problems = []
     unknown = table.loc[~table["split"].isin(SPLITS)]
     if len(unknown):
         problems.append(
             f"{len(unknown)} rows have a split other than train, val, test: "
-            + _some([f"{r.image_path} ('{r.split}')" for r in unknown.itertuples()])
+            + some([f"{r.image_path} ('{r.split}')" for r in unknown.itertuples()])
         )
     spans = table.groupby("group")["split"].agg(lambda s: sorted(set(s)))
     crossing = spans[[len(splits) > 1 for splits in spans]]
     if len(crossing):
         problems.append(
             f"{len(crossing)} groups are in more than one split, so that one patient would be learned and tested: "
-            + _some([f"{group} ({', '.join(splits)})" for group, splits in crossing.items()])
+            + some([f"{group} ({', '.join(splits)})" for group, splits in crossing.items()])
         )
     twice = table["image_path"][table["image_path"].duplicated()]
     if len(twice):
-        problems.append(f"{len(twice)} images are listed more than once: " + _some(sorted(set(twice))))
+        problems.append(f"{len(twice)} images are listed more than once: " + some(sorted(set(twice))))
     train_normal = table[(table["split"] == "train") & ~table["abnormal"]]
     if not len(train_normal):
         problems.append(
             f"no normal image is in train (normal: {', '.join(sorted(normal))}; labels found: "
             f"{', '.join(sorted(set(table['label'])))}). Name the normal classes with `normal`."
         )
+    absent = [name for name in normal if among(name, set(table["label"])) is None]
+    if absent and len(train_normal):
+        problems.append(
+            f"no image has the label(s) {', '.join(absent)} that `normal` names; labels found: "
+            f"{', '.join(sorted(set(table['label'])))}. Correct the name, or take it out of `normal`."
+        )
     for split in ("val", "test"):
         if not (table["split"] == split).any():
             problems.append(f"no image is in {split}")
     if problems:
         raise TableError("The sample table cannot be used:\n- " + "\n- ".join(problems))
-
-
-def _some(items: Sequence[str]) -> str:
-    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
-    return ", ".join(items[:_SHOWN]) + more
 
 
 def split_by_group(table: pd.DataFrame, normal: Collection[str], fractions: Sequence[float], seed: int) -> pd.DataFrame:
@@ -144,12 +135,16 @@ def split_by_group(table: pd.DataFrame, normal: Collection[str], fractions: Sequ
         normal: The labels that count as normal.
         fractions: Shares of train, val and test; positive, and together 1.
         seed: Seed of the shuffle.
+
+    Raises:
+        TableError: for other fractions, or if a label or a group is missing (names the rows).
     """
     shares = np.asarray(fractions, dtype=float)
     if len(shares) != 3 or (shares <= 0).any() or not np.isclose(shares.sum(), 1):
         raise TableError(f"Split fractions must be three positive numbers with sum 1, not {list(fractions)}.")
+    table = tidied(table, normal)
     rng = np.random.default_rng(seed)
-    abnormal = table[~table["label"].isin(list(normal))]
+    abnormal = table[~is_normal(table["label"], normal)]
     commonest = abnormal.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0]).to_dict()
     groups = sorted(set(table["group"]))
     rng.shuffle(groups)
@@ -173,11 +168,11 @@ def digest(table: pd.DataFrame) -> str:
 
 
 def counts(table: pd.DataFrame) -> list[dict]:
-    """Images and groups for each split and label, in the order train, val, test."""
+    """Images and groups for each split and label, in the order train, val, test; every row is in one of them."""
     rows = []
-    for split in SPLITS:
-        part = table[table["split"] == split]
-        for label, same in part.groupby("label"):
+    for split in (*SPLITS, *sorted(set(table["split"].astype(str)) - set(SPLITS))):
+        part = table[table["split"].astype(str) == split]
+        for label, same in part.groupby("label", dropna=False):
             rows.append(
                 {
                     "split": split,

@@ -1,0 +1,58 @@
+"""Cells of a table: which of them say nothing, and which of them say the same. Standard library only."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from typing import Any
+
+#: What pandas, R, databases and spreadsheets write where there is no value, in any case of letters.
+_NOTHING = frozenset(
+    {"", "nan", "-nan", "none", "na", "n/a", "<na>", "#na", "#n/a", "#n/a n/a", "null", "#null!"}
+    | {"#div/0!", "#name?", "#num!", "#ref!", "#value!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
+)
+#: In this case of letters alone: "NAT" is normal tissue adjacent to a tumour.
+_NOT_A_TIME = "NaT"
+_EDGES = re.compile(r"^[\s\u200b\ufeff]+|[\s\u200b\ufeff]+$")
+_WHOLE = re.compile(r"([^.]*\d)\.0*")
+
+
+def missing(cell: Any) -> bool:
+    """Whether a cell says nothing: None, NaN, ``pd.NA``, blanks alone, or a word for no value (``NA``, ``null``, …)."""
+    if isinstance(cell, str):
+        text = _EDGES.sub("", cell)
+        return text == _NOT_A_TIME or text.casefold() in _NOTHING
+    if cell is None:
+        return True
+    try:
+        return bool(cell != cell)  # NaN and NaT differ from themselves
+    except TypeError:  # pd.NA is neither true nor false
+        return True
+    except ValueError:  # an array
+        return False
+
+
+def spelled(cell: Any) -> str:
+    """A cell's text without what no reader sees: blanks around it, ``.0`` behind a whole number, composed letters.
+
+    Text with another point is left alone: ``1.2.840.0`` may be an identifier beside ``1.2.840``.
+    """
+    text = unicodedata.normalize("NFC", _EDGES.sub("", str(cell)))
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def among(label: Any, names: Collection[str]) -> str | None:
+    """The one of ``names`` that a label means, upper and lower case and blanks aside; None if it means none."""
+    text = str(label)
+    if text in names:
+        return text
+    key = spelled(text).casefold()
+    return next((name for name in names if spelled(name).casefold() == key), None)
+
+
+def some(items: Iterable[str], shown: int = 20) -> str:
+    """The first items, separated by commas, and how many more there are."""
+    listed = list(items)
+    return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")
