@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,10 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from medanomaly.cells import among, missing, some
 from medanomaly.decision.decider import summary
+
+logger = logging.getLogger(__name__)
 
 LOG = "decisions.jsonl"
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+_NORMAL = "normal"
+_EXPECTED = {
+    "raw_score": "is no finite number",
+    "abnormal": "is not true or false",
+    "label": "is missing, so that the image is neither normal nor abnormal,",
+}
 
 
 class DecideError(ValueError):
@@ -81,30 +92,59 @@ def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         path: With a column ``raw_score``, and ``abnormal`` (true or false, 1 or 0) or else ``label``, where ``normal``
-            is normal and every other class abnormal.
+            is normal, upper and lower case and blanks aside, and every other class abnormal.
 
     Raises:
-        DecideError: if the file or a column is missing, or a row makes no sense; names the line.
+        DecideError: if the file or a column is missing, or a row has no finite score or no truth; names the lines.
     """
+    scores, abnormal = [], []
+    wrong: dict[str, list[str]] = {}
+    renamed: dict[str, int] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
-            names, rows = set(reader.fieldnames or ()), list(reader)
+            names = set(reader.fieldnames or ())
+            if "raw_score" not in names or not names & {"abnormal", "label"}:
+                raise DecideError(
+                    f"{path}: needs the columns raw_score and abnormal (or label), and has {sorted(names, key=str)}."
+                )
+            truth = "abnormal" if "abnormal" in names else "label"
+            for row in reader:
+                score, known = _finite(row["raw_score"]), _truth(row[truth], truth)
+                for column, value in (("raw_score", score), (truth, known)):
+                    if value is None:
+                        wrong.setdefault(column, []).append(f"{reader.line_num} ('{row[column] or ''}')")
+                if truth == "label" and known is False and row[truth] != _NORMAL:
+                    renamed[row[truth]] = renamed.get(row[truth], 0) + 1
+                scores.append(score)
+                abnormal.append(known)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DecideError(f"{path}: cannot be read ({error}).") from error
-    if "raw_score" not in names or not names & {"abnormal", "label"}:
-        raise DecideError(f"{path}: needs the columns raw_score and abnormal (or label), and has {sorted(names)}.")
-    scores, abnormal = [], []
-    for number, row in enumerate(rows, 2):
-        try:
-            scores.append(float(row["raw_score"]))
-            known = row["label"] != "normal" if "abnormal" not in names else _TRUTH[row["abnormal"].strip().lower()]
-        except (KeyError, TypeError, ValueError, AttributeError):
-            raise DecideError(
-                f"{path}, line {number}: raw_score is no number, or abnormal not true or false."
-            ) from None
-        abnormal.append(known)
+    if wrong:
+        raise DecideError(
+            "\n".join(
+                f"{path}: {column} {_EXPECTED[column]} in {len(found)} of {len(scores)} rows: line {some(found)}. "
+                "Correct them, or take them out."
+                for column, found in wrong.items()
+            )
+        )
+    for label, number in renamed.items():
+        logger.warning("%s: label '%s' (%d rows) taken for '%s'.", path, label, number, _NORMAL)
     return np.array(scores, dtype=np.float32), np.array(abnormal, dtype=bool)
+
+
+def _finite(cell: str | None) -> float | None:
+    try:
+        value = float(cell or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _truth(cell: str | None, column: str) -> bool | None:
+    if column == "abnormal":
+        return _TRUTH.get((cell or "").strip().lower())
+    return None if missing(cell) else among(cell, [_NORMAL]) is None
 
 
 def replace(path: Path, text: str) -> None:

@@ -12,8 +12,9 @@ from anomalib.post_processing import PostProcessor
 from lightning import LightningModule, Trainer
 
 from medanomaly import ranks
+from medanomaly.cells import some
 from medanomaly.decision.decider import record
-from medanomaly.decision.rules import RULES, Fitted, Value, check_rule, fit, question
+from medanomaly.decision.rules import RULES, Fitted, RuleError, Value, check_rule, fit, question
 from medanomaly.decision.score import deciding, to_unit
 from medanomaly.decision.validation import pack, unpack
 
@@ -113,8 +114,10 @@ class OperatingPoint(PostProcessor):
     ) -> None:
         """Keep the batch's raw scores and a bounded sample of its map."""
         del trainer, pl_module, args, kwargs
-        if outputs.gt_label is None:
-            return
+        if outputs.gt_label is None:  # a foreign data module's, where a label of the batch is unknown
+            raise RuleError(
+                f"Not every validation image has a label: one is missing among {some(outputs.image_path or ())}."
+            )
         scores = outputs.pred_score.detach().flatten().cpu().numpy()
         labels = outputs.gt_label.flatten().cpu().numpy().astype(bool)
         paths = outputs.image_path or [""] * len(labels)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medanomaly.data.filled import TableError
 from medanomaly.evidence.delong import auroc_difference, auroc_interval
 from medanomaly.evidence.metrics import GroupBootstrap, Ranking
 from medanomaly.evidence.run_tables import PREDICTIONS, ranked
@@ -36,13 +37,13 @@ def read(folder: Path) -> pd.DataFrame:
     file = folder / PREDICTIONS
     if not file.is_file():
         raise CompareError(f"{file} is not there. A run's folder holds it after `medanomaly train` or `test`.")
-    table = read_table(file)
+    try:
+        table = read_table(file)
+    except TableError as error:
+        raise CompareError(str(error)) from error
     lacks = [name for name in _NEEDED if name not in table]
     if lacks:
         raise CompareError(f"{file} has no column {', '.join(lacks)}")
-    for name in ("abnormal", "decision"):
-        if not table[name].isin([True, False]).all():
-            raise CompareError(f"{file}: column {name} holds more than true and false")
     try:
         scores = ranked(table)
     except ValueError as error:

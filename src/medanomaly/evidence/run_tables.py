@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medanomaly.cells import some
+from medanomaly.data.filled import TableError
 from medanomaly.decision.decider import Decider
 
 PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
 #: Columns that hold the parts of a raw score begin so.
 PART = "part_"
+_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 _FIRST = ("path", "label", "group", "abnormal", "raw_score", "distance", "score", "decision", "p_value")
 
 
@@ -74,12 +77,24 @@ def ranked(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A table that was written by :func:`write`."""
+    """A table that was written by :func:`write`.
+
+    Raises:
+        TableError: if a truth or a decision is missing or something else, since it would read as abnormal; names the
+            lines.
+    """
     text = {"path": str, "label": str, "group": str}
     names = pd.read_csv(path, nrows=0).columns
     # A class may be called "NA"; a part may be undefined.
     empty = {name: [""] for name in names if name not in text}
-    return pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty, float_precision="round_trip")
+    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty, float_precision="round_trip")
+    for name in {"abnormal", "decision"} & set(names):
+        truths = [_TRUTH.get(str(cell).strip().lower()) for cell in table[name]]
+        odd = [f"{line} ('{cell}')" for line, cell in enumerate(table[name], 2) if truths[line - 2] is None]
+        if odd:
+            raise TableError(f"{path}: column {name} holds more than true and false: line {some(odd)}.")
+        table[name] = np.array(truths, dtype=bool)
+    return table
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
@@ -94,7 +109,12 @@ def rows_of(batch: Any, names: Sequence[str], post: Any) -> list[dict[str, Any]]
         batch: After the operating point: ``image_path``, ``gt_label``, ``raw_score``, ``pred_score``, ``pred_label``.
         names: Names of the score's parts, which the batch then has as ``parts`` (B, number of names).
         post: The operating point; another post-processor leaves raw scores to decide.
+
+    Raises:
+        TableError: if the batch has no labels, as a foreign data module's has where a label is unknown.
     """
+    if batch.gt_label is None:
+        raise TableError(f"Not every test image has a label: one is missing among {some(batch.image_path)}.")
     raw = getattr(batch, "raw_score", batch.pred_score).flatten()
     deciding = post.deciding(raw.to(post.image_centre.device)) if hasattr(post, "deciding") else raw
     columns = {
