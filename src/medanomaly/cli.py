@@ -153,12 +153,17 @@ def _fail(message: object) -> int:
     return 2
 
 
-def _quiet() -> None:
-    """One log handler, with our own news and everybody's warnings; anomalib sets up two and prints each line twice."""
+def _quiet(stderr: bool = False) -> None:
+    """One log handler, with our own news and everybody's warnings; anomalib sets up two and prints each line twice.
+
+    Args:
+        stderr: Log there, where the output is a document of its own.
+    """
+    from rich.console import Console
     from rich.logging import RichHandler
 
     warnings.filterwarnings("ignore", category=FutureWarning)
-    handler = RichHandler(show_path=False, show_time=False)
+    handler = RichHandler(console=Console(stderr=stderr), show_path=False, show_time=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("medanomaly").setLevel(logging.INFO)
 
@@ -212,7 +217,7 @@ def _plugins_list(args: argparse.Namespace) -> int:
 
 
 def _data_check(args: argparse.Namespace) -> int:
-    _quiet()
+    _quiet(stderr=True)
     try:
         from rich.console import Console
 

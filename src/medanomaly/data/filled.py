@@ -148,6 +148,10 @@ def _renamed(
         return table
     counts = texts.value_counts()
     for name in dict.fromkeys(new.values()):
-        spellings = [f"'{text}' ({counts[text]} images)" for text in new if new[text] == name]
+        spellings = [f"'{text}' ({_images(int(counts[text]))})" for text in new if new[text] == name]
         notes.append(f"Column '{column}': {some(spellings)} taken for '{name}'.")
     return table.assign(**{column: texts.map(lambda text: new.get(text, text))})
+
+
+def _images(number: int) -> str:
+    return "1 image" if number == 1 else f"{number} images"
