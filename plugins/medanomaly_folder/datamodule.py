@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.cells import missing
+from medanomaly.cells import among, missing
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.listing import by_stem, images
 from medanomaly.data.table import TableError, split_by_group
@@ -82,6 +82,6 @@ class Folder(MedicalDataModule):
             return [""] * len(table)
         masks = by_stem(images(root / self.mask_dir))
         return [
-            str(masks[path.stem]) if label not in self.normal and path.stem in masks else ""
+            str(masks[path.stem]) if among(label, self.normal) is None and path.stem in masks else ""
             for path, label in zip(table["image_path"], table["label"], strict=True)
         ]
