@@ -8,7 +8,6 @@ import json
 import logging
 import shutil
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from medanomaly.data.arrays import CHUNK, Arrays, mapped, nbytes
+from medanomaly.data.arrays import CHUNK, Arrays, nbytes
+from medanomaly.data.cache_files import DamagedError, finish, load, part_of, throw_away
 from medanomaly.imaging import ImageError
 
 logger = logging.getLogger(__name__)
@@ -179,31 +179,30 @@ class Images:
             logger.warning("cache_dir is not used: these images have no file whose change could be noticed.")
             return
         place = self._folder / key
-        found = self._opened(place)
-        if found is None:
-            try:
-                found = self._made(place, skip)
-            except OSError as error:
-                logger.warning("cache_dir %s is not used (%s): images are read anew each time.", self._folder, error)
-                return
+        try:
+            found = self._found(place) or self._made(place, skip)
+        except OSError as error:
+            logger.warning("cache_dir %s is not used (%s): images are read anew each time.", self._folder, error)
+            return
         self._disk = found
         if self.errors and not skip:
             self._disk = None
             raise ImageError(next(iter(self.errors.values())))
 
-    def _opened(self, place: Path) -> Arrays | None:
-        try:
-            record = json.loads((place / "cache.json").read_text(encoding="utf-8"))
-            arrays = Arrays(self.number, self.size, False, sys.maxsize, None)
-            arrays.channels = int(record["channels"])
-            arrays.images = mapped(
-                place / f"images{arrays.channels}.npy", (self.number, arrays.channels, *self.size), np.float32
-            )
-            if self.masks:
-                arrays.masks = mapped(place / "masks.npy", (self.number, *self.size), np.bool_)
-            self.errors = {int(row): str(reason) for row, reason in record["errors"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError):
+    def _found(self, place: Path) -> Arrays | None:
+        """The files of an earlier run, checked; None where there are none, or none that may be used."""
+        if not place.exists():
             return None
+        try:
+            return self._loaded(place)
+        except DamagedError as error:
+            logger.warning("%s. It is thrown away, and the images are read anew.", error)
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            throw_away(place)
+        return None
+
+    def _loaded(self, place: Path, verify: bool = True) -> Arrays:
+        arrays, self.errors = load(place, self.number, self.size, self.masks, verify)
         return arrays
 
     def _made(self, place: Path, skip: bool) -> Arrays | None:
@@ -213,8 +212,7 @@ class Images:
         need = nbytes(self.number, self.size, 4, self.masks)  # grey and, where colour turns up late, colour
         if shutil.disk_usage(self._folder).free < need:
             raise OSError(f"{need >> 20} MiB are needed there")
-        part = self._folder / f"part-{uuid.uuid4().hex}"
-        part.mkdir()
+        part = part_of(self._folder)
         try:
             arrays = Arrays(self.number, self.size, self.masks, sys.maxsize, part)
             for rows, pairs in self._pass():
@@ -224,21 +222,14 @@ class Images:
                     arrays.put(row, image, mask)
             if not arrays.images.numel():
                 return None
-            for file in part.glob("*.npy"):
-                if file.name == "images1.npy" and arrays.channels == 3:
-                    file.unlink()
-                    continue
-                with contextlib.suppress(AttributeError):
-                    np.load(file, mmap_mode="r+", allow_pickle=False).flush()
-            errors = {str(row): reason for row, reason in self.errors.items()}
-            record = {"channels": arrays.channels, "errors": errors}
-            (part / "cache.json").write_text(json.dumps(record), encoding="utf-8")
-            if place.exists() and self._opened(place) is None:  # damaged
-                place.rename(part / "damaged")
-                shutil.rmtree(part / "damaged")
-            with contextlib.suppress(OSError):  # another process was first: its files are the same
+            finish(part, place.name, arrays.channels, self.errors)
+            try:
                 part.rename(place)
-            return self._opened(place)
+            except OSError:  # another process was first: its files are the same
+                return self._found(place)
+            return self._loaded(place, verify=False)
+        except DamagedError as error:  # gone again already: another process threw away what it found before
+            raise OSError(str(error)) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
