@@ -14,14 +14,15 @@ _NOTHING = frozenset(
 )
 #: In this case of letters alone: "NAT" is normal tissue adjacent to a tumour.
 _NOT_A_TIME = "NaT"
-_EDGES = re.compile(r"^[\s\u200b\ufeff]+|[\s\u200b\ufeff]+$")
+#: Marks without width, which no reader sees and ``strip`` leaves.
+_UNSEEN = "\u200b\ufeff"
 _WHOLE = re.compile(r"([^.]*\d)\.0*")
 
 
 def missing(cell: Any) -> bool:
     """Whether a cell says nothing: None, NaN, ``pd.NA``, blanks alone, or a word for no value (``NA``, ``null``, …)."""
     if isinstance(cell, str):
-        text = _EDGES.sub("", cell)
+        text = _stripped(cell)
         return text == _NOT_A_TIME or text.casefold() in _NOTHING
     if cell is None:
         return True
@@ -33,12 +34,16 @@ def missing(cell: Any) -> bool:
         return False
 
 
+def _stripped(text: str) -> str:
+    return text.strip().strip(_UNSEEN).strip()
+
+
 def spelled(cell: Any) -> str:
     """A cell's text without what no reader sees: blanks around it, ``.0`` behind a whole number, composed letters.
 
     Text with another point is left alone: ``1.2.840.0`` may be an identifier beside ``1.2.840``.
     """
-    text = unicodedata.normalize("NFC", _EDGES.sub("", str(cell)))
+    text = unicodedata.normalize("NFC", _stripped(str(cell)))
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else text
 
