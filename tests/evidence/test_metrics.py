@@ -73,6 +73,22 @@ def test_partial_auroc_of_chance_and_perfection():
         Ranking(np.ones(40), truth).partial_auroc(0)
 
 
+def test_a_perfect_ranking_is_exactly_one_in_every_draw():
+    rng = np.random.default_rng(5)
+    for _ in range(300):
+        normal, abnormal = rng.integers(2, 60, 2)
+        scores = np.concatenate([rng.normal(size=normal), 20 + rng.normal(size=abnormal)])
+        truth = np.arange(len(scores)) >= normal
+        weights = rng.integers(0, 3, len(scores))
+        weights[[0, -1]] += 1
+        for max_fpr in (0.05, 0.1, 0.3, 1.0):
+            assert Ranking(scores, truth).areas(max_fpr, weights) == (1.0, 1.0, 1.0)
+            auroc, partial, average = Ranking(-scores, truth).areas(max_fpr, weights)
+            assert auroc == 0
+            assert 0 <= partial <= 0.5
+            assert 0 < average < 1
+
+
 @pytest.mark.parametrize("abnormal", [True, False])
 def test_one_class_is_undefined(abnormal):
     ranking = Ranking(np.arange(5.0), np.full(5, abnormal))
@@ -139,6 +155,11 @@ def test_student_intervals_are_wider_than_percentiles_and_stay_on_their_scale():
     assert 0 < low < value < high < 1
     assert np.log(low / (1 - low)) + np.log(high / (1 - high)) == pytest.approx(2 * np.log(value / (1 - value)))
     assert ends["percentile"][0] > low
+
+
+def test_a_draw_close_to_the_end_of_the_scale_keeps_the_interval_within():
+    values = np.where(np.arange(200) % 2 == 0, 1e-300, 1 - 2**-53)
+    assert GroupBootstrap(np.arange(2), 200).ends(values, 0.5, "student-logit") == (0.0, 1.0)
 
 
 def test_student_intervals_undefined_at_the_ends_and_without_variation():

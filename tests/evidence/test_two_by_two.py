@@ -44,6 +44,13 @@ def test_no_trials():
     assert np.isnan(clopper_pearson(0, 0)).all()
 
 
+def test_matthews_of_right_and_of_reversed_decisions_is_exactly_one():
+    rng = np.random.default_rng(0)
+    for abnormal, normal in rng.integers(1, 3_000_000, (3000, 2)):
+        assert matthews(Confusion(abnormal, 0, 0, normal)) == 1
+        assert matthews(Confusion(0, normal, abnormal, 0)) == -1
+
+
 def test_balanced_accuracy_and_matthews_equal_scikit_learn():
     rng = np.random.default_rng(0)
     for _ in range(200):

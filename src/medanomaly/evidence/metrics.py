@@ -67,7 +67,7 @@ class Ranking:
             weights: How often each image counts (n,); once by default.
 
         Returns:
-            At most 1; NaN if a class is missing.
+            At most 1, and exactly 1 of a perfect ranking; NaN if a class is missing.
 
         Raises:
             ValueError: if the rate is out of range.
@@ -106,13 +106,15 @@ class Ranking:
         if n == 0:
             return NAN, NAN, average
         auroc = float(negative @ (hits - 0.5 * positive)) / (p * n)
-        inside = int(np.searchsorted(alarms, max_fpr * n, side="right"))
-        fpr, tpr = np.append(0.0, alarms[: inside + 1]) / n, np.append(0.0, hits[: inside + 1]) / p
-        last = np.interp(max_fpr, fpr, tpr)
-        fpr, tpr = fpr[: inside + 1], tpr[: inside + 1]
-        area = np.trapezoid(np.append(tpr, last), np.append(fpr, max_fpr))
-        chance = max_fpr**2 / 2
-        return auroc, float(0.5 * (1 + (area - chance) / (max_fpr - chance))), average
+        # The area above the curve, counted in pairs of images: whatever the rounding, none of a perfect score.
+        limit = max_fpr * n
+        inside = int(np.searchsorted(alarms, limit, side="right"))
+        reached, missed = np.append(0.0, alarms[:inside]), p - np.append(0.0, hits[:inside])
+        rest, last = limit - reached[-1], missed[-1]
+        if inside < len(alarms):
+            last -= (last - (p - hits[inside])) * (rest / (alarms[inside] - reached[-1]))
+        lost = (np.diff(reached) @ (missed[:-1] + missed[1:]) + rest * (missed[-1] + last)) / 2
+        return auroc, float(1 - 0.5 * (lost / (p * n)) / (max_fpr - max_fpr**2 / 2)), average
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,8 @@ class GroupBootstrap:
         from scipy.stats import t  # here, because `medanomaly decide` on a bundle has no scipy
 
         both = centre + np.array([-1, 1]) * t.ppf(0.975, self.number - 1) * spread
-        low, high = 1 / (1 + np.exp(-both)) if method == "student-logit" else both
+        with np.errstate(over="ignore"):  # far below: exactly 0
+            low, high = 1 / (1 + np.exp(-both)) if method == "student-logit" else both
         return float(low), float(high)
 
 

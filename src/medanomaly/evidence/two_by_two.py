@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,9 +90,10 @@ def matthews(table: Confusion) -> float:
     Returns:
         Value in [-1, 1]; NaN if a class is missing, or if all images are decided alike.
     """
-    tp, fp, fn, tn = table.true_positive, table.false_positive, table.false_negative, table.true_negative
-    square = float(tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
-    return (tp * tn - fp * fn) / square**0.5 if square else NAN
+    # Whole numbers of any size: a product in floating point rounds, and 1 became 1 + 2e-16.
+    tp, fp, fn, tn = (int(count) for count in vars(table).values())
+    product, square = tp * tn - fp * fn, (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return math.copysign(math.sqrt(product * product / square), product) if square else NAN
 
 
 def predictive_values(table: Confusion, prevalence: float) -> tuple[Figure, Figure]:
