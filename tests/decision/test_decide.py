@@ -193,6 +193,17 @@ def test_a_bundle_is_decided_anew(bundle, tiny_run, tmp_path, capsys):
     assert (flagged != predictions["decision"]).any()
 
 
+def test_a_bundle_of_before_keeps_no_title_that_says_the_reverse(bundle):
+    card = load(bundle, "card.json")
+    title = "No better than chance can be ruled out"
+    card["caveats"] = [{"severity": "warning", "title": title, "text": "AUROC is 0.5."}, *card["caveats"]]
+    (bundle / "card.json").write_text(json.dumps(card))
+    assert main(["decide", str(bundle), "--rule", "manual:0.2"]) == 0
+    titles = [caveat["title"] for caveat in load(bundle, "card.json")["caveats"]]
+    assert "Chance cannot be ruled out" in titles
+    assert title not in titles
+
+
 def test_a_bundle_takes_scores_from_the_place_of_use(bundle, tmp_path, capsys):
     local = tmp_path / "local.csv"
     local.write_text("raw_score,label\n" + "".join(f"{0.1 + i / 1000},normal\n" for i in range(30)) + "0.5,polyp\n")

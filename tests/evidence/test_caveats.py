@@ -54,7 +54,7 @@ def test_inverted_score_says_what_to_set():
 
 
 def test_chance_is_called_chance():
-    assert "No better than chance can be ruled out" in titles(evidence(NORMAL, RNG.normal(0, 1, 300), 1.645))
+    assert "Chance cannot be ruled out" in titles(evidence(NORMAL, RNG.normal(0, 1, 300), 1.645))
 
 
 def test_one_class_is_undefined_in_words_and_in_json():

@@ -64,6 +64,12 @@ def test_a_number_whose_direction_validation_does_not_support_is_no_rival():
     assert (found["severity"], found["title"]) == ("note", "The model beats the best single number, redness")
 
 
+def test_a_number_that_is_better_but_unsettled_is_not_called_beaten():
+    found = shortcut(baseline([row("sharpness", 0.94, 0.92, BETTER, settled=False)]))
+    assert found["title"] == "Whether the model beats the best single number, sharpness, is open"
+    assert "do not settle which way round" in found["text"]
+
+
 def test_a_number_picked_on_test_is_called_so():
     rows = [row("redness", 0.9, 0.88, BETTER, settled=None)]
     assert "picked on these test images" in shortcut(baseline(rows, "test"))["text"]

@@ -206,6 +206,20 @@ def test_a_number_that_was_not_chosen_but_ranks_as_well_is_named():
     assert "not shown to rank better than spread" in text["text"]
 
 
+@pytest.mark.parametrize(("low", "expected"), [(-0.1, "bad"), (0.1, "unclear"), (None, "bad")])
+def test_another_part_of_the_border_that_tells_the_classes_apart_is_named(low, expected):
+    row = {"name": "border spread", "settled": True, "auroc": {"value": 0.9, "low": 0.8}, "difference": {"low": low}}
+    found = {**baseline(0.1, 0.2, auroc=0.52), "all": [{**row, "validation": 0.6, "test": 0.9, "direction": "high"}]}
+    said = honesty.told({"field_of_view": found}, {"value": 0.8}, True)[0]
+    assert said["state"] == expected
+    assert "but border spread does" in said["text"]
+
+
+def test_no_verdict_says_the_reverse_of_its_title():
+    said = honesty.told({"covering": CHECKS["covering"]}, {"value": 0.8}, True)[0]
+    assert (said["title"], said["verdict"]) == ("Does the score come from the lesion?", "no objection")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"), [(0.45, 0.55, "good"), (0.51, 0.6, "bad"), (0.3, 0.4, "bad"), (None, None, "unclear")]
 )

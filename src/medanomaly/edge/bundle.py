@@ -10,6 +10,7 @@ from typing import Any
 
 from medanomaly.decision.decider import Decider
 from medanomaly.edge.form import Form
+from medanomaly.evidence.titles import as_meant
 from medanomaly.imaging import Reading
 
 #: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
@@ -51,6 +52,8 @@ def read_card(path: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: was written in layout {card.get('schema')}, this version reads up to {SCHEMA}. Update medanomaly."
         )
+    if "caveats" in card:
+        card["caveats"] = as_meant(card["caveats"])
     return card
 
 

@@ -81,7 +81,7 @@ def _ranking(evidence: dict[str, Any]) -> dict[str, str] | None:
         )
     if low is not None and low <= 0.5 <= high:
         return _warning(
-            "No better than chance can be ruled out",
+            "Chance cannot be ruled out",
             f"{shown}: the interval contains 0.5. These test images do not show that the score carries information.",
         )
     return None

@@ -35,6 +35,11 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     if not rivals:
         if (check["auroc"]["low"] or 0) <= _WEAK:
             return None
+        if not _above(check["difference"]["low"]):  # no rival, for want of a direction: that is not yet beaten
+            return _note(
+                f"Whether the model beats the best single number, {check['name']}, is open",
+                f"{_rival(check)}. Validation images do not settle which way round it ranks.{_picked(check)}",
+            )
         return _note(
             f"The model beats the best single number, {check['name']}",
             f"{_rival(check)}. A gain over the model's rivals counts from there.{_picked(check)}",
@@ -68,9 +73,7 @@ def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     check = _made(evidence, "field_of_view")
     if check is None:
         return None
-    telling = [row for row in check["all"] if row["settled"] is not False and (row["auroc"]["low"] or 0) > _WEAK]
-    rivals = [row for row in telling if not _above(row["difference"]["low"])]
-    told = sorted(telling, key=lambda row: -row["auroc"]["value"])
+    told = telling_of(check)
     if not told:
         return None
     reading = (evidence.get("data") or {}).get("reading") or {}
@@ -84,7 +87,7 @@ def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
         f"{'; '.join(map(_rival, told[:_NAMED]))}. {_others(told)}{check['note']} A device or a habit of framing may "
         f"give the class away there. {advice}{_picked(check)}"
     )
-    if rivals:
+    if any(not _above(row["difference"]["low"]) for row in told):
         return _warning("The border alone ranks as well as the model", text)
     return _note("The border tells the classes apart, less well than the model", text)
 
@@ -232,6 +235,16 @@ def rivals_of(check: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         and row["auroc"]["value"] >= _WEAK
         and (row["auroc"]["low"] or 0) > 0.5
         and not _above(row["difference"]["low"])
+    ]
+    return sorted(found, key=lambda row: -row["auroc"]["value"])
+
+
+def telling_of(check: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Numbers that tell the classes apart, best first: clearly above chance, in the direction of validation images."""
+    found = [
+        row
+        for row in check["all"]
+        if row.get("auroc") and row["settled"] is not False and (row["auroc"]["low"] or 0) > _WEAK
     ]
     return sorted(found, key=lambda row: -row["auroc"]["value"])
 

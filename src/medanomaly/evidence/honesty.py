@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.evidence.check_caveats import most_stays, rivals_of
+from medanomaly.evidence.check_caveats import most_stays, rivals_of, telling_of
 from medanomaly.evidence.wording import number, plain, raw, sentence, signed, span, with_span
 
 #: Titles of the checks, in the order of the page; others follow under their own names.
@@ -18,7 +18,8 @@ TITLES = {
 }
 #: State, sentences, facts.
 _Told = tuple[str, str, list[tuple[str, str]]]
-_VERDICTS = {"good": "nothing found", "bad": "look here", "unclear": "with care", "off": "not run"}
+# "Nothing found" would say the reverse beside "Does the score come from the lesion?".
+_VERDICTS = {"good": "no objection", "bad": "look here", "unclear": "with care", "off": "not run"}
 
 
 def told(checks: Mapping[str, Any], auroc: Mapping[str, Any], groups_known: bool) -> list[dict[str, Any]]:
@@ -86,6 +87,12 @@ def _border(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> _Told:
         means = "The classes can be told apart where no lesion is: crop or mask the border, and compare."
     else:
         state, means = "good", "It is not shown that the border tells the classes apart."
+    others = [row for row in telling_of(check) if row["name"] != check.get("name")] if check.get("all") else []
+    if others and state == "good":
+        names = ", ".join(row["name"] for row in others)
+        beaten = all((_ends(row.get("difference"))[0] or 0) > 0 for row in others)
+        state = "unclear" if beaten else "bad"
+        means = f"It does not tell the classes apart, but {names} {'does' if len(others) == 1 else 'do'} (below)."
     return state, f"{_best(check)} {means}{_note(check)}", _against(check, auroc)
 
 

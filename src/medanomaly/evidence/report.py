@@ -15,6 +15,7 @@ from medanomaly.evidence.checklist import filled
 from medanomaly.evidence.honesty import subgroups, told
 from medanomaly.evidence.limits import INTENDED_USE, limits
 from medanomaly.evidence.pictures import Case, galleries
+from medanomaly.evidence.titles import as_meant
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: What a part of the evidence is where an older run did not write it.
@@ -55,7 +56,7 @@ def completed(evidence: Mapping[str, Any]) -> dict[str, Any]:
         "pixel": {"auroc": {}, "aupro": {}, "dice": None, "froc": None, "froc_at": [], "mask_note": "",
                   **evidence["pixel"]} if evidence.get("pixel") else None,
         "checks": checks,
-        "caveats": evidence.get("caveats") or [],
+        "caveats": as_meant(evidence.get("caveats")) or [],
         "skipped": evidence.get("skipped") or [],
     }  # fmt: skip
 
