@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from medanomaly.evidence import honesty
 from medanomaly.evidence.check_caveats import (
     CHECK_CAVEATS,
+    SPLIT_CAVEATS,
     covering,
     field_of_view,
     groups,
@@ -111,6 +113,62 @@ def test_covering_gives_a_verdict_either_way():
     assert "open" in covering(cover((0.0, None, None)))["title"]
 
 
+def filled(check, difference, covered=(0.55, 0.5, 0.6), own=(0.5, 0.45, 0.55)):
+    part = {
+        "images": 33, "auroc": figure(*own), "auroc_covered": figure(*covered), "auroc_random": figure(0.87),
+        "difference": figure(*difference), "passed": 30, "flagged": 2,
+    }  # fmt: skip
+    return {"checks": {"covering": {**check["checks"]["covering"], "filled": part}}}
+
+
+def test_the_comparison_with_both_classes_filled_decides():
+    held_up = cover((0.01, -0.01, 0.03), (0.88, 0.85, 0.9))  # by a trace of the fill
+    assert covering(held_up)["severity"] == "warning"
+    falls = covering(filled(held_up, (0.32, 0.25, 0.4), own=(0.9, 0.85, 0.95)))
+    assert (falls["severity"], falls["title"]) == ("note", "The score falls when the lesion is covered")
+    for said in (
+        "against normal images as they are, AUROC goes from 0.900 to 0.880",
+        "With a region of equal shape elsewhere filled instead it is 0.880; the difference is +0.010",
+        "Against 33 normal images that were filled likewise, at the places of these masks, it is 0.550 with the lesion",
+        "and 0.870 with the other region filled: a difference of +0.320 (95 % interval +0.250 to +0.400)",
+        "The fill itself raises scores: filled normal images against the same as they are have an AUROC of 0.900",
+    ):
+        assert said in falls["text"]
+    apparent = cover((0.33, 0.25, 0.4))
+    stays = covering(filled(apparent, (0.01, -0.02, 0.04), own=(0.3, 0.2, 0.4)))
+    assert (stays["severity"], stays["title"]) == ("warning", "The score does not fall when the lesion is covered")
+    assert "The fill itself lowers scores" in stays["text"]
+    partly = covering(filled(apparent, (0.1, 0.05, 0.15), (0.77, 0.74, 0.8)))
+    assert "most of it stays" in partly["title"]
+    assert "still rank above chance, 0.770" in partly["text"]
+    assert "not shown that the fill itself moves scores" in partly["text"]
+
+
+def test_a_fill_that_was_not_compared_is_said():
+    before = cover((0.33, 0.25, 0.4))
+    assert (
+        "filled likewise were not compared: a trace of the fill itself would go unnoticed" in covering(before)["text"]
+    )
+    before["checks"]["covering"]["filled"] = {"reason": "no normal image could be filled"}
+    assert "not compared (no normal image could be filled)" in covering(before)["text"]
+    assert honesty.told(before["checks"], figure(0.9), True)[0]["state"] == "good"
+
+
+def test_the_page_shows_all_three_and_the_same_verdict_as_the_caveat():
+    held_up = filled(cover((0.01, -0.01, 0.03), (0.88, 0.85, 0.9)), (0.32, 0.25, 0.4), own=(0.9, 0.85, 0.95))
+    told = honesty.told(held_up["checks"], figure(0.9), True)[0]
+    assert told["state"] == "good"
+    assert "Filling alone raises the scores of normal images" in told["text"]
+    facts = dict(told["facts"])
+    assert facts["with the lesion covered"].startswith("0.880")
+    assert facts["against 33 normal images filled likewise, with the lesion covered"].startswith("0.550")
+    assert facts["likewise, with an equal region elsewhere covered"].startswith("0.870")
+    assert facts["the latter minus the former, which decides"].startswith("+0.320")
+    assert facts["of these, normal images that pass, but are flagged once filled"] == "2 of 30"
+    falls = honesty.told(filled(held_up, (0.01, -0.02, 0.04))["checks"], figure(0.9), True)[0]
+    assert falls["state"] == "bad"
+
+
 def test_overfitting_groups_and_subgroups():
     def split(value, low, high):
         return {"checks": {"overfitting": {"auroc": figure(value, low, high), "training": 5, "validation": 6}}}
@@ -134,6 +192,7 @@ def test_overfitting_groups_and_subgroups():
 def test_checks_that_were_not_made_say_nothing():
     for evidence in ({}, {"checks": None}, {"checks": {}}):
         assert [check(evidence) for check in CHECK_CAVEATS] == [None] * len(CHECK_CAVEATS)
-    names = ("one_number", "field_of_view", "covering", "overfitting", "groups", "subgroups")
+    names = ("shared_images", "one_number", "field_of_view", "covering", "overfitting", "groups", "subgroups")
     failed = {"checks": {name: {"reason": "no masks are known"} for name in names}}
-    assert [check(failed) for check in CHECK_CAVEATS] == [None] * len(CHECK_CAVEATS)
+    every = (*SPLIT_CAVEATS, *CHECK_CAVEATS)
+    assert [check(failed) for check in every] == [None] * len(every)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from medanomaly.evidence.check_caveats import CHECK_CAVEATS
+from medanomaly.evidence.check_caveats import CHECK_CAVEATS, SPLIT_CAVEATS
 from medanomaly.evidence.metrics import wilson
+from medanomaly.evidence.said import note, warning
 
 #: Below so many images of a class, figures are anecdotes.
 _FEW = 30
@@ -25,7 +26,7 @@ def caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
         Records with ``severity`` (``warning`` or ``note``), ``title`` and ``text``.
     """
     of_data = (_few, _groups, _masks)
-    return _found(evidence, (_one_class, _ranking, *_OF_POINT, *CHECK_CAVEATS, *of_data))
+    return _found(evidence, (*SPLIT_CAVEATS, _one_class, _ranking, *_OF_POINT, *CHECK_CAVEATS, *of_data))
 
 
 def of_operating_point(evidence: dict[str, Any]) -> list[dict[str, str]]:
@@ -40,19 +41,11 @@ def _found(
     return sorted(given, key=lambda caveat: caveat["severity"] != "warning")
 
 
-def _warning(title: str, text: str) -> dict[str, str]:
-    return {"severity": "warning", "title": title, "text": text}
-
-
-def _note(title: str, text: str) -> dict[str, str]:
-    return {"severity": "note", "title": title, "text": text}
-
-
 def _one_class(evidence: dict[str, Any]) -> dict[str, str] | None:
     image = evidence["image"]
     for have, lack in (("normal", "abnormal"), ("abnormal", "normal")):
         if not image[lack]:
-            return _warning(
+            return warning(
                 f"The test set has no {lack} image",
                 f"All {image[have]} test images are {have}: AUROC and average precision are undefined. "
                 f"Add {lack} images to the test split; until then only the decisions on {have} images can be judged.",
@@ -73,14 +66,14 @@ def _ranking(evidence: dict[str, Any]) -> dict[str, str] | None:
             if "two_sided" in evidence["run"]["options"]
             else "Use a score that counts deviations in both directions, such as that of the rule sigma_two_sided"
         )
-        return _warning(
+        return warning(
             "The score is inverted",
             f"{shown}, below 0.5: abnormal images score lower than normal ones, because this model reconstructs them "
             f"better. A high score does not mean abnormal here, and the decisions below are not usable. {remedy}. "
             "Do not turn the sign round after looking at test images.",
         )
     if low is not None and low <= 0.5 <= high:
-        return _warning(
+        return warning(
             "Chance cannot be ruled out",
             f"{shown}: the interval contains 0.5. These test images do not show that the score carries information.",
         )
@@ -93,7 +86,7 @@ def _changed(evidence: dict[str, Any]) -> dict[str, str] | None:
         return None
     first, point = history[0], evidence["operating_point"]
     times = "once" if len(history) == 1 else f"{len(history)} times"
-    return _warning(
+    return warning(
         "The operating point was changed after the test",
         f"The images were tested with the rule {_named(first)} (threshold {first['threshold']:.4g}); it has been "
         f"changed {times} since, last on {history[-1]['until'][:10]} to {_named(point)} ({point['threshold']:.4g}). A "
@@ -120,7 +113,7 @@ def _useless(evidence: dict[str, Any]) -> dict[str, str] | None:
     if flagged and passed:
         return None
     what = "flags every test image" if flagged else "flags no test image"
-    return _warning(
+    return warning(
         f"The operating point {what}",
         f"The decision {what}, so it says nothing. Look at the histogram, and choose another rule or value.",
     )
@@ -140,7 +133,7 @@ def _drift(evidence: dict[str, Any]) -> dict[str, str] | None:
     if abs(share - expected) <= 1.96 * error:
         return None
     low, high = wilson(table["false_positive"], normal)
-    return _warning(
+    return warning(
         "The threshold does not hold on the test images",
         f"The rule lets {100 * expected:.3g} % of healthy images be flagged, judged by validation; of {normal} healthy "
         f"test images {table['false_positive']} are ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to "
@@ -153,7 +146,7 @@ def _few(evidence: dict[str, Any]) -> dict[str, str] | None:
     few = [f"{evidence['image'][name]} {name}" for name in ("normal", "abnormal") if 0 < evidence["image"][name] < _FEW]
     if not few:
         return None
-    return _warning("Few test images", f"The test set has only {' and '.join(few)} images: read the intervals.")
+    return warning("Few test images", f"The test set has only {' and '.join(few)} images: read the intervals.")
 
 
 def _threshold_few(evidence: dict[str, Any]) -> dict[str, str] | None:
@@ -167,7 +160,7 @@ def _threshold_few(evidence: dict[str, Any]) -> dict[str, str] | None:
     few = [f"{point['fitted_on'][kind]} {kind}" for kind in kinds if point["fitted_on"][kind] < 100]
     if not few:
         return None
-    return _note(
+    return note(
         "The threshold rests on few images",
         f"It was chosen on {' and '.join(few)} validation images; another sample of the same size "
         "would move it noticeably.",
@@ -177,7 +170,7 @@ def _threshold_few(evidence: dict[str, Any]) -> dict[str, str] | None:
 def _groups(evidence: dict[str, Any]) -> dict[str, str] | None:
     if evidence["data"]["groups_known"]:
         return None
-    return _note(
+    return note(
         "Patients are not known",
         "Each image counts as its own group. If images of one patient are in train and test, the figures flatter, and "
         "if a patient has several test images the intervals are too narrow.",
@@ -187,14 +180,14 @@ def _groups(evidence: dict[str, Any]) -> dict[str, str] | None:
 def _masks(evidence: dict[str, Any]) -> dict[str, str] | None:
     if not evidence["pixel"] or not evidence["pixel"].get("mask_note"):
         return None
-    return _note("What the masks mark", evidence["pixel"]["mask_note"])
+    return note("What the masks mark", evidence["pixel"]["mask_note"])
 
 
 def _manual(evidence: dict[str, Any]) -> dict[str, str] | None:
     point = evidence["operating_point"]
     if not point or point["rule"] != "manual" or point.get("history"):
         return None
-    return _warning(
+    return warning(
         "The threshold was set by hand",
         f"Nothing here shows where {point['threshold']:.4g} comes from. Unless it was fixed before these test images "
         "were seen, sensitivity and specificity are exploratory: confirm them on images that had no part in it.",
@@ -220,8 +213,8 @@ def _flag_all(evidence: dict[str, Any]) -> dict[str, str] | None:
         f"and an accuracy of {prevalence:.3f}; this decision has {f1:.3f} and {accuracy:.3f}."
     )
     if accuracy <= prevalence:
-        return _warning("The decision is no better than flagging everything", text)
-    return _note("F1 is no better than that of flagging everything", f"{text} Judge by sensitivity and specificity.")
+        return warning("The decision is no better than flagging everything", text)
+    return note("F1 is no better than that of flagging everything", f"{text} Judge by sensitivity and specificity.")
 
 
 def _wide(evidence: dict[str, Any]) -> dict[str, str] | None:
@@ -232,7 +225,7 @@ def _wide(evidence: dict[str, Any]) -> dict[str, str] | None:
             wide.append(f"{spelt} from {low:.2f} to {high:.2f}")
     if not wide:
         return None
-    return _note(
+    return note(
         "Too few cases for a close figure",
         f"These data are compatible with {', '.join(wide)} (95 % intervals). Four times as many patients would halve "
         "the width.",

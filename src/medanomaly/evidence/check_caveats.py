@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medanomaly.evidence.wording import number, signed
+from medanomaly.evidence.covering_caveat import covering
+from medanomaly.evidence.said import figure, listed, made, note, warning
+from medanomaly.evidence.shared_caveat import shared_images
+from medanomaly.evidence.wording import number
 
 #: A rival's AUROC below this is not worth a word.
 _WEAK = 0.6
@@ -28,7 +31,7 @@ _INPUTS = {"redness": "haemoglobin", "local contrast": "contrast:7"}
 
 def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """One number an image ranks as well as the model, or what the number to beat is."""
-    check = _made(evidence, "one_number")
+    check = made(evidence, "one_number")
     if check is None:
         return None
     rivals = rivals_of(check)
@@ -36,11 +39,11 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
         if (check["auroc"]["low"] or 0) <= _WEAK:
             return None
         if not _above(check["difference"]["low"]):  # no rival, for want of a direction: that is not yet beaten
-            return _note(
+            return note(
                 f"Whether the model beats the best single number, {check['name']}, is open",
                 f"{_rival(check)}. Validation images do not settle which way round it ranks.{_picked(check)}",
             )
-        return _note(
+        return note(
             f"The model beats the best single number, {check['name']}",
             f"{_rival(check)}. A gain over the model's rivals counts from there.{_picked(check)}",
         )
@@ -51,7 +54,7 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     remedy = ""
     if device and reading.get("field_of_view") == "none":
         remedy = (
-            f" {_listed(device).capitalize()} may follow the device and the frame rather than the disease: a shortcut. "
+            f" {listed(device).capitalize()} may follow the device and the frame rather than the disease: a shortcut. "
             "Cut the frame off with data.init_args.field_of_view (crop:N, circle), and compare."
         )
     given = str(reading.get("intensity")).partition(":")[0]
@@ -61,8 +64,8 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
             f" As input to the model, what the number measures may serve it better than the whole image: try "
             f"data.init_args.intensity {' or '.join(seen)}, and choose by validation images."
         )
-    return _warning(
-        f"One number ranks {'better than' if better else 'as well as'} the model: {_listed(names[:_NAMED])}",
+    return warning(
+        f"One number ranks {'better than' if better else 'as well as'} the model: {listed(names[:_NAMED])}",
         f"{'. '.join(map(_rival, rivals[:_NAMED]))}. {_others(rivals)}A model has to beat such a baseline, with the "
         f"whole interval of the difference above 0, before it can be said to see more.{remedy}{_picked(check)}",
     )
@@ -70,7 +73,7 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
 
 def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """The border and the corners alone tell the classes apart."""
-    check = _made(evidence, "field_of_view")
+    check = made(evidence, "field_of_view")
     if check is None:
         return None
     told = telling_of(check)
@@ -88,85 +91,35 @@ def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
         f"give the class away there. {advice}{_picked(check)}"
     )
     if any(not _above(row["difference"]["low"]) for row in told):
-        return _warning("The border alone ranks as well as the model", text)
-    return _note("The border tells the classes apart, less well than the model", text)
-
-
-def most_stays(check: Mapping[str, Any]) -> bool:
-    """Whether with the lesion covered images still rank above chance, by over half of what the control does."""
-    rest, above_chance = check["auroc_covered"]["low"], check["auroc_random"]["value"] - 0.5
-    return rest is not None and rest > 0.5 and check["difference"]["value"] < above_chance / 2
-
-
-def covering(evidence: Mapping[str, Any]) -> dict[str, str] | None:
-    """Whether the score falls when the lesion is covered."""
-    check = _made(evidence, "covering")
-    if check is None:
-        return None
-    low, high = check["difference"]["low"], check["difference"]["high"]
-    left = [f"{check[key]} {what}" for key, what in _LEFT_OUT.items() if check[key]]
-    flips = ""
-    if check["flagged"]:
-        flips = (
-            f" Of {check['flagged']} of them flagged at the tested threshold ({check['threshold']:.4g}), "
-            f"{check['flips_back']} pass with the lesion covered, {check['random_flips_back']} with the other region."
-        )
-    shown, covered, other = (number(check[name]["value"]) for name in ("auroc", "auroc_covered", "auroc_random"))
-    without = f" Left out: {_listed(left)}." if left else ""
-    text = (
-        f"In {check['images']} abnormal test images the marked region was filled from its surroundings: AUROC goes "
-        f"from {shown} to {covered}. With a region of equal shape elsewhere filled instead it is {other}; the "
-        f"difference is {_figure(check['difference'], sign=True)}.{flips}{without}"
-    )
-    if low is None or high is None:
-        return _note("Whether the score comes from the lesion is open", f"{text} The difference has no interval.")
-    if low > 0:
-        if not most_stays(check):
-            return _note("The score falls when the lesion is covered", text)
-        return _warning(
-            "The score falls when the lesion is covered, but most of it stays",
-            f"{text} Without the lesion the images still rank above chance, {_figure(check['auroc_covered'])}: the "
-            "masks miss part of it, or something else gives the class away.",
-        )
-    even = " It even rises: covering the lesion makes images look less normal to this model." if high < 0 else ""
-    return _warning(
-        "The score does not fall when the lesion is covered",
-        f"{text}{even} It is not shown that the model reacts to the lesion rather than to something else in the image.",
-    )
-
-
-_LEFT_OUT = {
-    "no_control": "with no place for a region of equal shape",
-    "too_large": "whose mask covers more than half of the frame",
-    "empty": "whose mask marks nothing that the model sees",
-}
+        return warning("The border alone ranks as well as the model", text)
+    return note("The border tells the classes apart, less well than the model", text)
 
 
 def overfitting(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """Validation normals score above, or below, training normals."""
-    check = _made(evidence, "overfitting")
+    check = made(evidence, "overfitting")
     if check is None or check["auroc"]["low"] is None:
         return None
     if check["auroc"]["high"] < 1 - _WEAK:
-        return _note(
+        return note(
             "Validation images look more normal than training images",
             f"Normal validation images ({check['validation']}) score below normal training images "
-            f"({check['training']}): an AUROC of {_figure(check['auroc'])}, where 0.5 would be alike. The two splits "
+            f"({check['training']}): an AUROC of {figure(check['auroc'])}, where 0.5 would be alike. The two splits "
             "differ, and a threshold set on validation may be too low for other images.",
         )
     if check["auroc"]["low"] <= _WEAK:
         return None
-    return _note(
+    return note(
         "The model knows its training images",
         f"Normal validation images ({check['validation']}) score above normal training images ({check['training']}): "
-        f"an AUROC of {_figure(check['auroc'])}, where 0.5 would be alike. The model fits its own images closer than "
+        f"an AUROC of {figure(check['auroc'])}, where 0.5 would be alike. The model fits its own images closer than "
         "new ones (a memory bank always does), or the two splits differ. Do not set a threshold on training scores.",
     )
 
 
 def groups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """Test groups that are in another split too."""
-    check = _made(evidence, "groups")
+    check = made(evidence, "groups")
     shared = {} if check is None else {name: part for name, part in check["shared"].items() if part["groups"]}
     if check is None or not shared:
         return None
@@ -174,7 +127,7 @@ def groups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     parts = [
         f"{part['images']} test images are of {part['groups']} groups in {spelt[name]}" for name, part in shared.items()
     ]
-    return _warning(
+    return warning(
         "Patients of the test were seen before",
         f"{' and '.join(parts)} too, of {check['test_groups']} groups in the test ({', '.join(check['examples'])}). "
         "The figures flatter: split by patient.",
@@ -183,7 +136,7 @@ def groups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
 
 def subgroups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """Gaps between subgroups that chance does not explain."""
-    check = _made(evidence, "subgroups")
+    check = made(evidence, "subgroups")
     gaps = [
         (f"{column['column']} {level['level']}", level, metric, gap)
         for column in (check or {"columns": []})["columns"]
@@ -197,24 +150,21 @@ def subgroups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     spelt = {"auroc": "AUROC"}
     told = [
         f"{name}: {spelt.get(metric, metric)} {number(level[metric]['value'])}, "
-        f"{_figure(gap, sign=True)} against the rest"
+        f"{figure(gap, sign=True)} against the rest"
         for name, level, metric, gap in marked[:_NAMED]
     ]
     more = f" {len(marked) - _NAMED} more are in the table of subgroups." if len(marked) > _NAMED else ""
-    return _warning(
+    return warning(
         "The model does not serve all subgroups alike",
         f"{'; '.join(told)}.{more} Intervals are widened for the number of levels compared (Bonferroni): chance "
         "does not explain these gaps. Decisions are those of the tested threshold.",
     )
 
 
-#: In the order in which a reader should meet them.
-CHECK_CAVEATS = (shortcut, field_of_view, covering, groups, subgroups, overfitting)
-
-
-def _made(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    check = (evidence.get("checks") or {}).get(name)
-    return check if isinstance(check, Mapping) and set(check) != {"reason"} else None
+#: What a reader should meet before all else: where the test's images were seen before, no figure holds.
+SPLIT_CAVEATS = (shared_images, groups)
+#: The others, in their order.
+CHECK_CAVEATS = (shortcut, field_of_view, covering, subgroups, overfitting)
 
 
 def _above(end: float | None) -> bool:
@@ -253,13 +203,13 @@ def _rival(row: Mapping[str, Any]) -> str:
     name = _WORDS.get(row["name"], row["name"])
     return (
         f"{name[:1].upper()}{name[1:]}, {row['direction']} in abnormal images, has an AUROC of "
-        f"{_figure(row['auroc'])}, the model minus it {_figure(row['difference'], sign=True)}"
+        f"{figure(row['auroc'])}, the model minus it {figure(row['difference'], sign=True)}"
     )
 
 
 def _others(rows: Sequence[Mapping[str, Any]]) -> str:
     more = [row["name"] for row in rows[_NAMED:]]
-    return f"So, less clearly, {'does' if len(more) == 1 else 'do'} {_listed(more)}. " if more else ""
+    return f"So, less clearly, {'does' if len(more) == 1 else 'do'} {listed(more)}. " if more else ""
 
 
 def _picked(check: Mapping[str, Any]) -> str:
@@ -269,22 +219,3 @@ def _picked(check: Mapping[str, Any]) -> str:
         " The number and its direction were picked on these test images, for want of labelled abnormal validation "
         "images: that flatters it."
     )
-
-
-def _figure(figure: Mapping[str, Any], sign: bool = False) -> str:
-    say = signed if sign else number
-    if figure["low"] is None or figure["high"] is None:
-        return say(figure["value"])
-    return f"{say(figure['value'])} (95 % interval {say(figure['low'])} to {say(figure['high'])})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _warning(title: str, text: str) -> dict[str, str]:
-    return {"severity": "warning", "title": title, "text": text}
-
-
-def _note(title: str, text: str) -> dict[str, str]:
-    return {"severity": "note", "title": title, "text": text}

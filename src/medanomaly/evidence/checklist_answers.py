@@ -128,7 +128,7 @@ def threshold(evidence: Evidence) -> str | None:
     point = evidence["operating_point"]
     if not point:
         return None
-    when = "Set on validation images before the test."
+    when = f"Set on validation images before the test{_among(evidence, 'validation', ', of which {} are tested too')}."
     if _history(evidence):
         when = "Exploratory: changed after the test."
     elif point["rule"] == "manual":
@@ -161,7 +161,7 @@ def robustness(evidence: Evidence) -> str | None:
     """Which honesty checks ran."""
     names = {"one_number": "a one-number baseline", "field_of_view": "border and corners alone",
              "covering": "covering the lesion", "overfitting": "training against validation normals",
-             "groups": "shared groups"}  # fmt: skip
+             "groups": "shared groups", "shared_images": "shared images"}  # fmt: skip
     done = [name for key, name in names.items() if (check := evidence["checks"].get(key)) and "reason" not in check]
     return f"Compared or tried: {', '.join(done)}; see “Honesty checks”." if done else None
 
@@ -184,7 +184,9 @@ def internal(evidence: Evidence) -> str | None:
     """The test split."""
     image = evidence["image"]
     kept = ", in groups apart from those of training" if evidence["data"]["groups_known"] else ""
-    return f"{image['images']} test images of {evidence['run']['data']} that training did not see{kept}."
+    seen = _among(evidence, "training", "{} of which training saw")
+    unseen = f", {seen}" if seen else f" that training did not see{kept}"
+    return f"{image['images']} test images of {evidence['run']['data']}{unseen}."
 
 
 def indeterminate(evidence: Evidence) -> str | None:
@@ -271,6 +273,12 @@ def stored(evidence: Evidence) -> str | None:
     """Files of the run."""
     del evidence
     return "Every score and decision is in predictions.csv, the split in split.csv, the weights in weights/tested.ckpt."
+
+
+def _among(evidence: Evidence, split: str, text: str) -> str:
+    """``text`` with the number of test images that are also in ``training`` or ``validation``; "" for none."""
+    part = ((evidence["checks"].get("shared_images") or {}).get(split)) or {}
+    return text.format(part["shared"]) if part.get("shared") else ""
 
 
 def _columns(evidence: Evidence) -> list[Any]:

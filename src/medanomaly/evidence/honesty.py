@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.evidence.check_caveats import most_stays, rivals_of, telling_of
-from medanomaly.evidence.wording import number, plain, raw, sentence, signed, span, with_span
+from medanomaly.evidence.check_caveats import rivals_of, telling_of
+from medanomaly.evidence.honesty_covering import covering
+from medanomaly.evidence.said import Told, ends
+from medanomaly.evidence.shared_caveat import counts, found_in
+from medanomaly.evidence.wording import number, plain, sentence, signed, span, with_span
 
 #: Titles of the checks, in the order of the page; others follow under their own names.
 TITLES = {
+    "shared_images": "Were test images seen before the test?",
     "one_number": "Does one simple number do as well?",
     "field_of_view": "Does the border give the class away?",
     "covering": "Does the score come from the lesion?",
     "overfitting": "Does the model know its training images by heart?",
     "groups": "Are patients of the test in training too?",
 }
-#: State, sentences, facts.
-_Told = tuple[str, str, list[tuple[str, str]]]
 # "Nothing found" would say the reverse beside "Does the score come from the lesion?".
 _VERDICTS = {"good": "no objection", "bad": "look here", "unclear": "with care", "off": "not run"}
 
@@ -40,7 +42,7 @@ def told(checks: Mapping[str, Any], auroc: Mapping[str, Any], groups_known: bool
         if name == "subgroups":
             continue
         check, table = checks[name], None
-        result: _Told
+        result: Told
         if not isinstance(check, Mapping) or set(check) == {"reason"}:
             reason = check["reason"] if isinstance(check, Mapping) else "the evidence does not say why"
             result = "off", sentence(f"Not run: {reason}"), []
@@ -49,8 +51,10 @@ def told(checks: Mapping[str, Any], auroc: Mapping[str, Any], groups_known: bool
             table = _tried(check)
         elif name == "groups":
             result = _groups(check, groups_known)
+        elif name == "shared_images":
+            result = _shared(check)
         else:
-            result = {"covering": _covering, "overfitting": _overfitting}.get(name, _other)(check)
+            result = {"covering": covering, "overfitting": _overfitting}.get(name, _other)(check)
         state, text, facts = result
         title = TITLES.get(name, name.replace("_", " ").capitalize())
         found.append(
@@ -59,9 +63,9 @@ def told(checks: Mapping[str, Any], auroc: Mapping[str, Any], groups_known: bool
     return found
 
 
-def _number(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> _Told:
+def _number(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> Told:
     """A number of the image that needs no model."""
-    low, high = _ends(check.get("difference"))
+    low, high = ends(check.get("difference"))
     if low is None or high is None:
         state, means = "unclear", "The difference to the model has no interval here."
     elif low > 0:
@@ -77,9 +81,9 @@ def _number(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> _Told:
     return state, f"{_best(check)} {means}{_note(check)}", _against(check, auroc)
 
 
-def _border(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> _Told:
+def _border(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> Told:
     """The outer ring of what the model sees, where no lesion is."""
-    low, better = _ends(check.get("auroc"))[0], _ends(check.get("difference"))[0]
+    low, better = ends(check.get("auroc"))[0], ends(check.get("difference"))[0]
     if low is None:
         state, means = "unclear", "Its AUROC has no interval here."
     elif low > 0.5:
@@ -90,7 +94,7 @@ def _border(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> _Told:
     others = [row for row in telling_of(check) if row["name"] != check.get("name")] if check.get("all") else []
     if others and state == "good":
         names = ", ".join(row["name"] for row in others)
-        beaten = all((_ends(row.get("difference"))[0] or 0) > 0 for row in others)
+        beaten = all((ends(row.get("difference"))[0] or 0) > 0 for row in others)
         state = "unclear" if beaten else "bad"
         means = f"It does not tell the classes apart, but {names} {'does' if len(others) == 1 else 'do'} (below)."
     return state, f"{_best(check)} {means}{_note(check)}", _against(check, auroc)
@@ -134,39 +138,9 @@ def _tried(check: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"head": head, "rows": rows} if rows else None
 
 
-def _covering(check: Mapping[str, Any]) -> _Told:
-    """Marked regions filled from their surroundings, against equal regions elsewhere."""
-    low, high = _ends(check.get("difference"))
-    if low is None or high is None:
-        state, means = "unclear", "The difference has no interval here."
-    elif low > 0:
-        state, means = "good", "Covering the lesion lowers the score more than covering something else."
-        if most_stays(check):
-            state, means = "bad", f"{means} But most of what tells the classes apart stays without it."
-    else:
-        state, means = "bad", "It is not shown that the score comes from the marked regions."
-    facts = [
-        ("AUROC as it is", with_span(check.get("auroc"))),
-        ("with the lesion covered", with_span(check.get("auroc_covered"))),
-        ("with an equal region elsewhere covered", with_span(check.get("auroc_random"))),
-        ("the latter minus the former, paired", with_span(check.get("difference"), "signed")),
-    ]
-    if check.get("flagged") is not None:
-        at = f" at {raw(check['threshold'])}" if check.get("threshold") is not None else ""
-        facts += [
-            (f"flagged{at}, but passed with {what} covered", f"{check[key]} of {check['flagged']}")
-            for key, what in (("flips_back", "the lesion"), ("random_flips_back", "a region elsewhere"))
-            if check.get(key) is not None
-        ]
-    if check.get("lower") is not None:
-        facts.append(("lower without the lesion than without the other", f"{check['lower']} of {check['images']}"))
-    which = f"In {check['images']} abnormal images" if check.get("images") is not None else "In abnormal images"
-    return state, f"{which} the marked region was filled from its surroundings: the score should fall. {means}", facts
-
-
-def _overfitting(check: Mapping[str, Any]) -> _Told:
+def _overfitting(check: Mapping[str, Any]) -> Told:
     """Scores of training normals against those of validation normals."""
-    low, high = _ends(check.get("auroc"))
+    low, high = ends(check.get("auroc"))
     if low is None or high is None:
         state, means = "unclear", "There is no interval here."
     elif low > 0.5:
@@ -180,7 +154,7 @@ def _overfitting(check: Mapping[str, Any]) -> _Told:
     return state, f"Both should score alike, an AUROC of 0.5. {means}", facts
 
 
-def _groups(check: Mapping[str, Any], known: bool) -> _Told:
+def _groups(check: Mapping[str, Any], known: bool) -> Told:
     """Groups of the test that are in another part too."""
     shared = check.get("shared") or {}
     names = {"train": "training", "val": "validation"}
@@ -199,12 +173,26 @@ def _groups(check: Mapping[str, Any], known: bool) -> _Told:
     return "good", "No group (patient, study, run of near-identical frames) of the test is elsewhere.", facts
 
 
-def _ends(figure: Any) -> tuple[float | None, float | None]:
-    figure = figure or {}
-    return figure.get("low"), figure.get("high")
+def _shared(check: Mapping[str, Any]) -> Told:
+    """Images of the test among those of training or validation."""
+    facts, seen, unknown = [], [], []
+    for split in ("training", "validation"):
+        part = check.get(split)
+        if not part:
+            unknown.append(split)
+            continue
+        how = f": {counts(part)}" if part["shared"] else ""
+        facts.append((f"test images among {part['images']} of {split}", f"{part['shared']} of {check['images']}{how}"))
+        if found_in(check, split):
+            seen.append(split)
+    if seen:
+        return "bad", f"Some are images of {' and '.join(seen)} too: the figures of the test flatter.", facts
+    if unknown:
+        return "unclear", f"None that is known, but the images of {' and '.join(unknown)} are not.", facts
+    return "good", "No file of the test, under whatever name, and no image of the same pixels was found there.", facts
 
 
-def _other(check: Mapping[str, Any]) -> _Told:
+def _other(check: Mapping[str, Any]) -> Told:
     """A check that this page has no words for, fact by fact."""
     facts = [(str(key).replace("_", " "), _value(value)) for key, value in check.items() if key != "text"]
     return "unclear", str(check.get("text", "")), facts

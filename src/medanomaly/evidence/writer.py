@@ -22,6 +22,7 @@ from medanomaly.data.table import counts, digest
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.checks import run_checks
+from medanomaly.evidence.checks.every import ALWAYS, CHECKS
 from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
@@ -45,7 +46,8 @@ class EvidenceWriter(Visualizer):
     Args:
         cases: Pictures of each kind in the report (worst false alarms, worst misses, best hits).
         checks: Whether shortcuts, covered lesions, overfitting and subgroups are looked into, see
-            :mod:`medanomaly.evidence.checks`; it reads the validation and test images again.
+            :mod:`medanomaly.evidence.checks`; it reads the validation and test images again. Whether the test shares
+            images or groups with training or validation is looked into in any case.
     """
 
     log: Callable[..., None]  # lightning gives callbacks the module's
@@ -193,7 +195,9 @@ class EvidenceWriter(Visualizer):
             "image": image_metrics(predictions, validation=validation),
             "pixel": pixel,
             "skipped": list(getattr(module, "skipped", [])),
-            "checks": run_checks(module, pl_module, predictions, point) if self.checks else None,
+            "checks": run_checks(
+                module, pl_module, predictions, point, validation=validation, names=CHECKS if self.checks else ALWAYS
+            ),
         }
         evidence["caveats"] = caveats(evidence)
         return evidence

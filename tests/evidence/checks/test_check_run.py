@@ -13,6 +13,7 @@ from tests.conftest import write_image
 
 import medanomaly.data as data
 from medanomaly.evidence.caveats import caveats
+from medanomaly.evidence.check_caveats import covering
 from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.every import CHECKS
 from medanomaly.evidence.checks.one_number import of_image
@@ -87,6 +88,34 @@ def test_every_check_of_a_sound_run_says_what_is_planted(tmp_path):
     assert covering["auroc_covered"]["value"] < 0.8 < covering["auroc_random"]["value"]
     assert checks["groups"]["shared"]["train"]["images"] == 0
     assert [column["column"] for column in checks["subgroups"]["columns"]] == ["view"]
+
+
+class Traced(Red):
+    """Sees red, a little of the grey, and above all that pixels are no whole steps of 8 bits: the trace of a fill."""
+
+    def validation_step(self, batch):
+        images = batch.image
+        batch = super().validation_step(batch)
+        trace = ((images * 255 - (images * 255).round()).abs() > 0.02).float().amax(dim=(1, 2, 3))
+        batch.update(pred_score=batch.pred_score + images.mean(dim=(1, 2, 3)) + 5 * trace)
+        return batch
+
+
+def test_a_model_that_sees_the_fill_is_judged_by_images_that_are_all_filled(tmp_path):
+    check = checked(build(tmp_path, 40), Traced(), threshold=1.0)["covering"]
+    assert check["auroc_covered"]["value"] == check["auroc_random"]["value"] == 1.0  # the fill alone holds both up
+    part = check["filled"]
+    assert (part["images"], part["passed"], part["flagged"]) == (20, 20, 20)
+    assert part["auroc"]["value"] == 1.0
+    assert part["auroc_covered"]["value"] < 0.8 < part["auroc_random"]["value"]
+    said = covering({"checks": {"covering": check}})
+    assert said["title"] == "The score falls when the lesion is covered"
+    assert "The fill itself raises scores" in said["text"]
+
+
+def test_the_masks_of_normal_images_are_drawn_alike_each_time(tmp_path):
+    module = build(tmp_path, 16)
+    assert checked(module)["covering"] == checked(module)["covering"]
 
 
 def test_a_planted_corner_is_found(tmp_path):

@@ -5,6 +5,11 @@ they find stands in ``evidence["checks"]``, under these names. A figure is ``{"v
 value, its 95 % interval, and the method in words; None is undefined. A check that could not be made is
 ``{"reason": "…"}`` and nothing else.
 
+``shared_images``
+    ``{"images", "validation": {…}, "training": {…}}``: test images, and of either other split, or None where it is not
+    known, ``{"images", "shared", "by_address", "by_file", "by_pixels", "by_group", "decoded"}``. ``shared`` counts test
+    images that are there too, each by the first way that found it; ``by_group`` counts further ones of groups that are
+    there.
 ``one_number``, ``field_of_view``
     ``{"name", "direction": "high"|"low", "chosen_on": "validation"|"test", "auroc", "difference", "images": {"normal",
     "abnormal"}, "left_out", "note", "all": [{"name", "validation", "test", "direction", "settled", "auroc",
@@ -15,8 +20,13 @@ value, its 95 % interval, and the method in words; None is undefined. A check th
     ``note`` is a sentence on what was looked at, or "".
 ``covering``
     ``{"images", "flagged", "flips_back", "random_flips_back", "threshold", "lower", "auroc", "auroc_covered",
-    "auroc_random", "difference", "no_control", "too_large", "empty", "of"}``. Counts of images; ``flagged`` and both
-    flips are None without a threshold; ``lower`` counts images that score lower covered than control.
+    "auroc_random", "difference", "filled", "no_control", "too_large", "empty", "of"}``. Counts of images; ``flagged``
+    and both flips are None without a threshold; ``lower`` counts images that score lower covered than control. Every
+    AUROC is against normal images as they are, but for those in ``filled``: ``{"images", "auroc", "auroc_covered",
+    "auroc_random", "difference", "passed", "flagged"}`` is against so many normal images that were filled likewise, and
+    its ``difference`` decides. Its ``auroc`` is that of filled normal images above the same as they are; of ``passed``
+    ones ``flagged`` pass no more once filled. It is ``{"reason": …}`` where none could be filled, and absent before
+    version 0.2.0.
 ``overfitting``
     ``{"auroc", "training", "validation"}``: AUROC of validation normals above training normals, and counts.
 ``groups``

@@ -37,6 +37,7 @@ class Context:
             two-sided rule ``distance``.
         point: The record of the operating point; None where it is not ours.
         seed: Draws samples of images and control regions.
+        validation: What the operating point was chosen on, rows as in ``validation.csv``; None where it is not known.
     """
 
     module: Any
@@ -44,6 +45,7 @@ class Context:
     predictions: pd.DataFrame
     point: dict[str, Any] | None
     seed: int = 0
+    validation: pd.DataFrame | None = None
 
     @property
     def table(self) -> pd.DataFrame:

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pandas as pd
 
-from medanomaly.evidence.checks import covering, field_of_view, groups, one_number, overfitting, subgroups
+from medanomaly.evidence.checks import (
+    covering,
+    field_of_view,
+    groups,
+    one_number,
+    overfitting,
+    shared_images,
+    subgroups,
+)
 from medanomaly.evidence.checks.context import CheckError, Context
 
 logger = logging.getLogger(__name__)
 
 CHECKS: dict[str, Callable[[Context], dict[str, Any]]] = {
+    "shared_images": shared_images.check,
     "one_number": one_number.check,
     "field_of_view": field_of_view.check,
     "covering": covering.check,
@@ -22,26 +31,37 @@ CHECKS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "groups": groups.check,
     "subgroups": subgroups.check,
 }
+#: Made even where no others are asked for: a test on images that were seen before is none.
+ALWAYS = ("shared_images", "groups")
 
 
 def run_checks(
-    module: Any, model: Any, predictions: pd.DataFrame, point: dict[str, Any] | None, seed: int = 0
+    module: Any,
+    model: Any,
+    predictions: pd.DataFrame,
+    point: dict[str, Any] | None,
+    seed: int = 0,
+    validation: pd.DataFrame | None = None,
+    names: Collection[str] = tuple(CHECKS),
 ) -> dict[str, dict[str, Any]]:
     """Every check of a tested run.
 
     Args:
-        module: The data module; the checks need a sample table, and most a data module of ours.
+        module: The data module, ours or anomalib's; some checks need our sample table.
         model: The lightning module with the tested weights, in evaluation mode.
         predictions: Rows as in ``predictions.csv``.
         point: The record of the operating point, or None.
         seed: Draws samples of images and control regions.
+        validation: Rows as in ``validation.csv``; None where no operating point of ours keeps them.
+        names: Those that are made.
 
     Returns:
         Records by name, see :mod:`medanomaly.evidence.checks`; plain JSON values.
     """
-    context = Context(module, model, predictions, point, seed)
+    context = Context(module, model, predictions, point, seed, validation)
     records = {}
-    for name, check in CHECKS.items():
+    for name in (name for name in CHECKS if name in names):
+        check = CHECKS[name]
         started = time.perf_counter()
         records[name] = _made(name, check, context)
         logger.debug("check %s: %.1f s", name, time.perf_counter() - started)

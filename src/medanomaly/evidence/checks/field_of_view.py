@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from medanomaly.evidence.checks.baseline import FEWEST, Values, compare
-from medanomaly.evidence.checks.context import BATCH, Context, tracked
+from medanomaly.evidence.checks.context import BATCH, CheckError, Context, tracked
+from medanomaly.evidence.checks.images import subset
 from medanomaly.evidence.checks.one_number import MOST
 
 #: Width of the border as a share of the shorter side.
@@ -62,17 +63,13 @@ def check(context: Context) -> dict[str, Any]:
     A lesion that reaches the border is no shortcut. So where masks are known, abnormal images count only if their
     mask leaves the border free; with fewer than 10 such test images all count, and the note says so.
     """
-    data = context.module.subset("test")
+    data = subset(context.module, "test")
     number = {path: i for i, path in enumerate(data.paths)}
     paths = context.predictions["path"].tolist()
     rows = np.array([i for i, path in enumerate(paths) if path in number], dtype=np.int64)
     rows = rows[context.sample(len(rows), MOST)]
     test, clear = _values(data, np.array([number[paths[i]] for i in rows], dtype=np.int64), "border, test")
-    listed = context.module.subset("val")
-    drawn = context.sample(len(listed), MOST)
-    validation, clear_validation = None, None
-    if listed.abnormal.any():
-        validation, clear_validation = _values(listed, drawn, "border, validation")
+    validation, clear_validation = _of_validation(context)
     note, scores, left_out = "", context.scores[rows], len(paths) - len(rows)
     if clear is None:
         note = "No masks are known: a lesion that reaches the border counts as border."
@@ -87,6 +84,17 @@ def check(context: Context) -> dict[str, Any]:
             kept = validation.only(clear_validation | ~validation.abnormal)
             validation = kept if kept.enough else validation
     return {**compare(test, scores, validation), "left_out": left_out, "note": note}
+
+
+def _of_validation(context: Context) -> tuple[Values | None, np.ndarray | None]:
+    """Numbers of validation images; None without abnormal ones, or where a foreign data module has no validation."""
+    try:
+        listed = subset(context.module, "val")
+    except CheckError:
+        return None, None
+    if not listed.abnormal.any():
+        return None, None
+    return _values(listed, context.sample(len(listed), MOST), "border, validation")
 
 
 def _values(data: Any, rows: np.ndarray, what: str) -> tuple[Values, np.ndarray | None]:

@@ -13,7 +13,8 @@ import pandas as pd
 from medanomaly.data.one_number import ONE_NUMBER
 from medanomaly.evidence.checks.baseline import Values, compare
 from medanomaly.evidence.checks.context import CheckError, Context, tracked
-from medanomaly.imaging import ImageError, Reading
+from medanomaly.evidence.checks.images import subset
+from medanomaly.imaging import ImageError, Reading, decode
 
 #: At most so many images of a split are decoded again; more would cost more than they tell.
 MOST = 2000
@@ -34,21 +35,20 @@ def of_image(image: np.ndarray, reading: Reading, name: str = "image") -> dict[s
 
 def check(context: Context) -> dict[str, Any]:
     """The record ``one_number``; artificial anomalies and images that cannot be read again are left out."""
-    module, table = context.module, context.table
-    if not hasattr(module, "reading"):
-        raise CheckError("the data module has no reading of ours")
-    known = table.drop_duplicates("image_path").set_index("image_path")
-    artificial = known["artificial"] if "artificial" in known else pd.Series("", index=known.index)
-    real = context.predictions["path"].map(artificial).eq("").to_numpy()
-    rows = np.flatnonzero(real)
+    table = getattr(context.module, "table", None)
+    made: set[str] = set()
+    if table is not None and "artificial" in table:
+        made = set(table.loc[table["artificial"] != "", "image_path"])
+    rows = np.flatnonzero(~context.predictions["path"].isin(made).to_numpy())
     rows = rows[context.sample(len(rows), MOST)]
     # Cut off by the field of view is also what the file's size speaks of.
-    sizes = module.reading.field_of_view == "none"
+    sizes = _reading(context).field_of_view == "none"
     test, good = _values(context, context.predictions.iloc[rows], "one number, test", sizes)
-    listed = module.usage.rows(table, "val") if hasattr(module, "usage") else table[table["split"] == "val"]
-    listed = listed[listed["image_path"].map(artificial).eq("").to_numpy()]
+    if not len(good):
+        raise CheckError("no test image can be read again from its address")
+    listed = _of_validation(context)
+    listed = listed[~listed["path"].isin(made)]
     drawn = listed.iloc[context.sample(len(listed), MOST)]
-    drawn = pd.DataFrame({name: drawn[of] for name, of in _COLUMNS.items()})
     validation = _values(context, drawn, "one number, validation", sizes)[0] if drawn["abnormal"].any() else None
     if validation is not None and FILE_SIZE in test.numbers and FILE_SIZE not in validation.numbers:
         test = Values({name: v for name, v in test.numbers.items() if name != FILE_SIZE}, test.abnormal, test.groups)
@@ -60,16 +60,33 @@ def check(context: Context) -> dict[str, Any]:
     }
 
 
-_COLUMNS = {"path": "image_path", "abnormal": "abnormal", "group": "group"}
+def _reading(context: Context) -> Reading:
+    """How the data module reads; of another than ours, the whole frame of the file."""
+    return getattr(context.module, "reading", None) or Reading((64, 64))
+
+
+def _of_validation(context: Context) -> pd.DataFrame:
+    """``path``, ``abnormal`` and ``group`` of validation images; empty where a foreign data module has none."""
+    module = context.module
+    table = getattr(module, "table", None)
+    if table is not None:
+        rows = module.usage.rows(table, "val") if hasattr(module, "usage") else table[table["split"] == "val"]
+        return pd.DataFrame({"path": rows["image_path"], "abnormal": rows["abnormal"], "group": rows["group"]})
+    try:
+        data = subset(module, "val")
+    except CheckError:
+        return pd.DataFrame({"path": [], "abnormal": np.zeros(0, dtype=bool), "group": []})
+    return pd.DataFrame({"path": data.paths, "abnormal": data.abnormal.numpy(), "group": data.samples["group"]})
 
 
 def _values(context: Context, rows: pd.DataFrame, what: str, sizes: bool) -> tuple[Values, np.ndarray]:
     """Numbers of the images that can be read, and their positions among ``rows``."""
-    module, paths = context.module, rows["path"].tolist()
+    reading, paths = _reading(context), rows["path"].tolist()
+    decoded = getattr(context.module, "decode", decode)
 
     def look(path: str) -> dict[str, float] | None:
         try:
-            return of_image(module.decode(path), module.reading, path)
+            return of_image(decoded(path), reading, path)
         except (ImageError, OSError):
             return None
 
