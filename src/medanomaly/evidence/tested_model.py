@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,7 +47,8 @@ class TestedModel:
             raise ValueError(f"kind must be one of {', '.join(STEPS)}, not '{kind}'")
         with torch.no_grad():
             batch = prepare(self.module, batch, kind)
-            return getattr(self.module, f"{kind}_step")(batch, 0)
+            step = getattr(self.module, f"{kind}_step", None) or self.module.validation_step
+            return step(batch, 0) if _takes_number(step) else step(batch)
 
     def __call__(self, images: torch.Tensor) -> InferenceBatch:
         """Raw scores (B,) and maps of images (B, 3, H, W) float32 in [0, 1], as the test gave them."""
@@ -68,12 +71,23 @@ def prepare(module: Any, batch: Any, kind: str) -> Any:
     A pre-processor that is no callback is left out: a trainer never asks it, only anomalib's ``forward`` does.
     """
     for name in ("on_before_batch_transfer", "on_after_batch_transfer"):
-        batch = getattr(module, name)(batch, 0)
+        if hasattr(module, name):
+            batch = getattr(module, name)(batch, 0)
     before = getattr(module, "pre_processor", None)
     if isinstance(before, Callback):
         getattr(before, f"on_{kind}_batch_start")(None, module, batch, 0)
-    getattr(module, f"on_{kind}_batch_start")(batch, 0)
+    if hasattr(module, f"on_{kind}_batch_start"):
+        getattr(module, f"on_{kind}_batch_start")(batch, 0)
     return batch
+
+
+def _takes_number(step: Callable[..., Any]) -> bool:
+    """Whether a step asks for the batch's number; a trainer gives none to one that does not."""
+    try:
+        inspect.signature(step).bind(None, 0)
+    except TypeError:
+        return False
+    return True
 
 
 def prepared(module: Any, images: torch.Tensor) -> torch.Tensor:
