@@ -1,14 +1,18 @@
 """Train the published configurations cell by cell, and print the table that stands on the plugins' pages.
 
-    python tools/results.py [--configs ae_wce aae_wce …] [--seeds 0 1 2] [--limit-minutes N] [--table] [--write]
+    python tools/results.py [--configs ae_wce aae_wce …] [--seeds 0 1 2] [--limit-minutes N] [--keep DIR] [--table]
+        [--write]
 
 A cell is one configuration of configs/ with one seed: trained, tested, exported, and its bundle compared with torch on
 all test images. Each leaves tools/results/<config>-<seed>.json; cells that are there are not run again, so that a run
-that was stopped goes on. A cell whose configuration has changed since is run anew. Nothing is chosen here: every option
-stands in the configuration, with the validation figure that speaks for it.
+that was stopped goes on. A cell whose configuration or whose data have changed since is run anew, and until then shown
+as not measured: the digest of split and files stands in each. Where the data are not here, they cannot be compared.
+Nothing is chosen here: every option stands in the configuration, with the validation figure that speaks for it, and the
+one number an image is the one that the report's own check chose on validation.
 
 ``--table`` only prints; ``--write`` puts each plugin's rows on its page and the means into README.md, between the marks
-``<!-- results -->``.
+``<!-- results -->``. ``--keep DIR`` leaves each cell's run in DIR/<config>-<seed>, and runs cells whose run is not
+there.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,25 +37,17 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from medanomaly.data.one_number import ONE_NUMBER
+from medanomaly.data.content import content_of
+from medanomaly.evidence.checks.one_number import FILE_SIZE, of_image
 from medanomaly.evidence.metrics import GroupBootstrap, Ranking
 from medanomaly.export import Run, export_run
 from medanomaly.export.parity import parity
-from medanomaly.imaging import Reading
 from medanomaly.models.module import pixels
 
 HOME = Path(__file__).resolve().parents[1]
 CELLS = HOME / "tools" / "results"
 SEEDS = (0, 1, 2)
 DRAWS = 2000
-#: The one number an image that a model has to beat on each set, higher being more abnormal.
-ONE = {
-    "WirelessCapsule": "redness",
-    "MalariaCells": "file size",
-    "ChestXray": "local contrast",
-    "MedMnist": "local contrast",
-    "Mammography": "mean",
-}
 #: Order of rows and columns of the table.
 MODELS = ("Autoencoder", "AdversarialAutoencoder", "PerceptualAutoencoder", "VariationalAutoencoder", "Classifier")
 DATA = ("WirelessCapsule", "MalariaCells", "ChestXray", "MedMnist", "Mammography")
@@ -62,6 +59,8 @@ TITLES = {
     "MedMnist": "PneumoniaMNIST",
     "Mammography": "mini-MIAS (negative control)",
 }
+#: Stands where a cell no longer holds.
+DUE = "to be measured again"
 _MARK = re.compile(r"<!-- results -->.*?<!-- /results -->", re.DOTALL)
 
 console = Console(stderr=True)
@@ -92,26 +91,50 @@ def digest(name: str) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def data_digest(name: str) -> str | None:
+    """Of a configuration's split and of every file it names: 16 hex digits; None where the data are not here."""
+    data = yaml.safe_load(config_path(name).read_text(encoding="utf-8"))["data"]
+    found = content_of(data["class_path"], data.get("init_args", {}))
+    return found and found[:16]
+
+
 def cell_path(name: str, seed: int) -> Path:
     """Where a cell is kept."""
     return CELLS / f"{name}-{seed}.json"
 
 
-def done(name: str, seed: int) -> dict[str, Any] | None:
-    """A finished cell of the present configuration, or None."""
+def read(name: str, seed: int) -> dict[str, Any] | None:
+    """A cell as it lies there, whatever it was measured on."""
     path = cell_path(name, seed)
-    if not path.is_file():
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def stale(name: str, seed: int) -> str | None:
+    """Why a cell that is there no longer holds, or None: its configuration or its data have changed since."""
+    cell = read(name, seed)
+    if cell is None:
         return None
-    cell = json.loads(path.read_text(encoding="utf-8"))
-    return cell if cell["config_sha256"] == digest(name) else None
+    if cell["config_sha256"] != digest(name):
+        return "the configuration has changed"
+    here = data_digest(name)
+    if here is not None and cell.get("data_sha256") != here:
+        return "the data have changed"
+    return None
 
 
-def run_cell(name: str, seed: int) -> dict[str, Any]:
-    """Train, test, export and compare one cell.
+def done(name: str, seed: int) -> dict[str, Any] | None:
+    """A finished cell of the present configuration and data, or None."""
+    return read(name, seed) if stale(name, seed) is None else None
+
+
+def run_cell(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
+    """Train, test, export and compare one cell; its run is left in ``keep`` where that is given.
 
     Raises:
         RuntimeError: if training fails; holds the end of what it printed.
     """
+    # Now: a configuration may be edited meanwhile.
+    keys = {"config_sha256": digest(name), "data_sha256": data_digest(name)}
     with tempfile.TemporaryDirectory() as work:
         start = time.perf_counter()
         command = [
@@ -124,10 +147,11 @@ def run_cell(name: str, seed: int) -> dict[str, Any]:
             raise RuntimeError(f"{name}, seed {seed}: " + (ran.stdout + ran.stderr)[-3000:])
         seconds = time.perf_counter() - start
         folder = next(Path(work).rglob("evidence.json")).parent
-        return {
-            **{"config": name, "config_sha256": digest(name), "seed": seed, "seconds": round(seconds)},
-            **describe(folder, Path(work) / "bundle"),
-        }
+        described = describe(folder, Path(work) / "bundle")
+        if keep is not None:
+            shutil.rmtree(keep, ignore_errors=True)
+            shutil.copytree(folder, keep)
+        return {"config": name, **keys, "seed": seed, "seconds": round(seconds), **described}
 
 
 def describe(folder: Path, bundle: Path) -> dict[str, Any]:
@@ -140,8 +164,9 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     run = Run.load(folder)
     module = run.datamodule()
     test = module.subset("test")
-    name = ONE[evidence["run"]["data"]]
-    numbers = np.array([one_number(name, module, path) for path in predictions["path"]])
+    one = evidence["checks"]["one_number"]
+    sign = -1.0 if one["direction"] == "low" else 1.0
+    numbers = sign * np.array([one_number(one["name"], module, path) for path in predictions["path"]])
     abnormal = predictions["abnormal"].to_numpy()
     model, number = Ranking(predictions["raw_score"].to_numpy(), abnormal), Ranking(numbers, abnormal)
     bootstrap = GroupBootstrap(predictions["group"], DRAWS)
@@ -153,7 +178,12 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
         "data": evidence["run"]["data"],
         "test": {key: evidence["image"][key] for key in ("normal", "abnormal", "groups")},
         **{key: evidence["image"][key] for key in ("auroc", "sensitivity", "specificity", "parts")},
-        "one_number": {"name": name, "auroc": number.auroc()},
+        "one_number": {
+            **{key: one[key] for key in ("name", "direction", "chosen_on")},
+            "auroc": number.auroc(),
+            "interval": one["auroc"],
+            "all": [{key: row[key] for key in ("name", "validation", "test")} for row in one["all"]],
+        },
         "difference": {"value": model.auroc() - number.auroc(), "low": low, "high": high},
         "parity": {key: proof[key] for key in ("images", "score_relative", "map_relative", "flips")},
         "parity_at_export": card["parity"]["score_relative"],
@@ -165,11 +195,10 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
 
 
 def one_number(name: str, module: Any, path: str) -> float:
-    """The number of one image as it lies on disk, at its own size."""
-    if name == "file size":
+    """The number of one image as the report's check takes it: in the field of view, at the file's own size."""
+    if name == FILE_SIZE:
         return float(Path(path).stat().st_size)
-    image = module.decode(path)
-    return ONE_NUMBER[name](Reading(image.shape[:2]).prepare(image, path))
+    return of_image(module.decode(path), module.reading, path)[name]
 
 
 def figure(cell: dict[str, Any]) -> str:
@@ -178,12 +207,21 @@ def figure(cell: dict[str, Any]) -> str:
     return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
 
 
+def called(cell: dict[str, Any]) -> str:
+    """``0.891 redness``, with the direction where low is abnormal, and said where it was chosen on the test itself."""
+    one = cell["one_number"]
+    low = "low " if one["direction"] == "low" else ""
+    return f"{one['auroc']:.3f} {low}{one['name']}" + (" (chosen on the test)" if one["chosen_on"] == "test" else "")
+
+
 def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """The table's rows in Markdown: one a configuration, one figure a seed."""
     lines = []
     for name in names:
         cells = [cell for seed in seeds if (cell := done(name, seed))]
+        due = [f"seed {seed}: {why}, not measured since" for seed in seeds if (why := stale(name, seed))]
         if not cells:
+            lines += [f"| `{name}.yaml` | " + " | " * 2 + "; ".join(due) + " |" * 5] if due else []
             continue
         first = cells[0]
         differences = "; ".join(
@@ -195,9 +233,8 @@ def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:
         flips = sum(c["parity"]["flips"] for c in cells)
         lines.append(
             f"| `{name}.yaml` | {first['test']['normal']} + {first['test']['abnormal']} | {mean:.3f} | "
-            f"{'; '.join(figure(c) for c in cells)} | {first['one_number']['name']} "
-            f"{first['one_number']['auroc']:.3f} | {differences} | {max(c['seconds'] for c in cells)} s | "
-            f"{parity_worst:.1e}, {flips} |"
+            f"{'; '.join([figure(c) for c in cells] + due)} | {called(first)} | {differences} | "
+            f"{max(c['seconds'] for c in cells)} s | {parity_worst:.1e}, {flips} |"
         )
     return lines
 
@@ -206,9 +243,9 @@ def table(names: Sequence[str], seeds: Sequence[int]) -> str:
     """The table in Markdown, with the sentence that says how to read it."""
     head = (
         "Test AUROC of seeds 0, 1, 2 (as many as were run) with 95 % intervals (bootstrap by group, Student's t on the "
-        "logit scale), beside one number "
-        "an image that is no model, and the paired difference to it. Seconds: training and test on one thread of two "
-        "CPU cores that other runs shared. "
+        "logit scale), beside one number an image that is no model, and the paired difference to it. The number is the "
+        "one whose AUROC lies furthest from 0.5 on validation images, its direction from there too, as the report's "
+        "own check chooses it. Seconds: training and test on one thread of two CPU cores that other runs shared. "
         "Parity: largest relative difference of raw scores between torch and the exported bundle over all test images, "
         "and decisions that flip. Written by `python tools/results.py --write`.\n\n"
         "| configuration | normal + abnormal | mean | AUROC by seed | one number | difference | at most | parity |\n"
@@ -220,21 +257,22 @@ def table(names: Sequence[str], seeds: Sequence[int]) -> str:
 def summary(seeds: Sequence[int]) -> str:
     """Mean test AUROC of every model on every set, in Markdown: rows are models, columns are sets."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    due: set[tuple[str, str]] = set()
     for name in published():
         for seed in seeds:
             if cell := done(name, seed):
                 found.setdefault((cell["model"], cell["data"]), []).append(cell)
-    sets = [name for name in DATA if any(name == data for _, data in found)]
-    numbers = {data: cells[0]["one_number"] for (_, data), cells in found.items()}
+            elif stale(name, seed):
+                due.add(plugin_names(name))
+    sets = [name for name in DATA if any(name == data for _, data in (*found, *due))]
+    numbers = {data: called(cells[0]) for (_, data), cells in found.items()}
     lines = [
         "| | " + " | ".join(TITLES[name] for name in sets) + " |",
         "|---" * (len(sets) + 1) + "|",
-        "| one number an image | "
-        + " | ".join(f"{numbers[name]['auroc']:.3f} {numbers[name]['name']}" for name in sets)
-        + " |",
+        "| one number an image | " + " | ".join(numbers.get(name, DUE) for name in sets) + " |",
     ]
     for model in MODELS:
-        row = [_span(found.get((model, name), [])) for name in sets]
+        row = [_span(found.get((model, name), [])) or (DUE if (model, name) in due else "") for name in sets]
         if any(row):
             lines.append(f"| `{model}` | " + " | ".join(entry or "–" for entry in row) + " |")
     return "\n".join(lines) + "\n"
@@ -272,20 +310,23 @@ def main() -> int:
     parser.add_argument("--configs", nargs="+", default=None, help="names in configs/ (default: all of the table)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--limit-minutes", type=float, default=None, help="start no cell after so many minutes")
+    parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="leave runs in DIR/<config>-<seed>")
     parser.add_argument("--table", action="store_true", help="only print the table of the cells that are there")
     parser.add_argument("--write", action="store_true", help="also write the tables on the plugins' pages")
     args = parser.parse_args()
     names = args.configs or published()
     CELLS.mkdir(exist_ok=True)
     start, failed = time.monotonic(), 0
-    todo = [(name, seed) for seed in args.seeds for name in names if not args.table and done(name, seed) is None]
+    wanted = [(name, seed) for seed in args.seeds for name in names if not args.table]
+    kept = {(name, seed): args.keep and args.keep / f"{name}-{seed}" for name, seed in wanted}
+    todo = [cell for cell in wanted if done(*cell) is None or not (kept[cell] is None or kept[cell].is_dir())]
     for number, (name, seed) in enumerate(todo, start=1):
         if args.limit_minutes and time.monotonic() - start > 60 * args.limit_minutes:
             console.print(f"Stopped after {args.limit_minutes:g} minutes; {len(todo) - number + 1} cells are left.")
             break
         with console.status(f"[{number}/{len(todo)}] {name}, seed {seed}"):
             try:
-                cell = run_cell(name, seed)
+                cell = run_cell(name, seed, kept[name, seed])
             except (RuntimeError, ValueError) as error:
                 failed += 1
                 console.print(f"{name}, seed {seed} failed: {error}")
