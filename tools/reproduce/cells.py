@@ -7,20 +7,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tools.reproduce.inputs import data_digest
 from tools.reproduce.places import Places
 from tools.reproduce.tables import Figure, Missing
 from tools.reproduce.training import Training
 
 NOT_RUN = "not run yet"
+DATA_CHANGED = "not run on the present data yet"
 
 
 def read(places: Places, system: str, training: Training, seed: int) -> dict[str, Any] | None:
-    """A finished cell of the present configuration and command, or None."""
+    """A finished cell of the present configuration, command and data, or None."""
+    return _read(places, system, training, seed)[0]
+
+
+def _read(places: Places, system: str, training: Training, seed: int) -> tuple[dict[str, Any] | None, str]:
+    """A cell, or None and why: there is none, or it no longer holds. Data that are not here cannot be compared."""
     path = places.cell(system, training.name, seed)
     if not path.is_file():
-        return None
+        return None, NOT_RUN
     cell = json.loads(path.read_text(encoding="utf-8"))
-    return cell if cell["key"] == training.key(seed, places.quick) else None
+    if cell["key"] != training.key(seed, places.quick):
+        return None, NOT_RUN
+    here = data_digest(training, seed, places.quick)
+    if here is not None and cell.get("data_sha256") != here:
+        return None, DATA_CHANGED
+    return cell, ""
 
 
 def write(places: Places, system: str, training: Training, seed: int, cell: Mapping[str, Any]) -> None:
@@ -53,13 +65,13 @@ class Cells:
         found, missing = {}, {}
         for training in trainings:
             absent = training.absent()
-            cell = read(places, system, training, seed)
+            cell, why = _read(places, system, training, seed)
             if cell is not None:
                 found[training.name] = cell
             elif places.quick and training.quick is None and absent is None:
                 missing[training.name] = "left out by --quick"
             else:
-                missing[training.name] = absent or NOT_RUN
+                missing[training.name] = absent or why
         return cls(found, missing, seed, places.quick)
 
     def __contains__(self, row: str) -> bool:

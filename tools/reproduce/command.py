@@ -24,8 +24,8 @@ def main(systems: Sequence[System], argv: Sequence[str] | None = None) -> int:
     names = ", ".join(system.name for system in systems)
     parser = argparse.ArgumentParser(
         description=f"Reproduce {names}: train what is missing, then write tables, plots and RESULTS.md.",
-        epilog="Cells that are there are not run again, so that a stopped run goes on; one whose configuration "
-        "or options have changed is. After a change of what is read from runs, use --fresh.",
+        epilog="Cells that are there are not run again, so that a stopped run goes on; one whose configuration, "
+        "options or data have changed is. After a change of what is read from runs, use --fresh.",
     )
     parser.add_argument("--quick", action="store_true", help="a few steps of each, below results/reproduce_quick")
     parser.add_argument(

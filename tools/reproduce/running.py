@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from tools.reproduce import cells
 from tools.reproduce.figures import Tested
+from tools.reproduce.inputs import data_digest
 from tools.reproduce.places import HOME, Places, expand
 from tools.reproduce.training import Training
 
@@ -80,7 +81,8 @@ def measure(training: Training, seed: int, quick: bool) -> dict[str, Any]:
     Raises:
         RuntimeError: if a command fails; holds the end of what it printed.
     """
-    start, key = time.perf_counter(), training.key(seed, quick)  # now: a configuration may be edited meanwhile
+    # Now: a configuration may be edited meanwhile.
+    start, key, data = time.perf_counter(), training.key(seed, quick), data_digest(training, seed, quick)
     with tempfile.TemporaryDirectory(prefix="reproduce-") as name:
         work = Path(name)
         if training.prepare:
@@ -95,6 +97,7 @@ def measure(training: Training, seed: int, quick: bool) -> dict[str, Any]:
         return {
             "row": training.name,
             "key": key,
+            "data_sha256": data,
             "config": training.config,
             "command": training.printed(seed, quick),
             "seed": seed,

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,17 +53,21 @@ def content_of(class_path: str, init_args: Mapping[str, Any]) -> str | None:
 
     Args:
         class_path: Path of a data module of ours.
-        init_args: Its arguments, plain values.
+        init_args: Its arguments, plain values; those that it does not take are left out, as the command line leaves
+            out a configuration's where ``--data`` names another class.
     """
     from medanomaly.data.datamodule import DataError
 
     package, _, name = class_path.rpartition(".")
-    module = getattr(import_module(package), name)(**init_args)
+    kind = getattr(import_module(package), name)
+    taken = {argument for base in kind.__mro__ for argument in signature(base.__init__).parameters}
+    init_args = {argument: value for argument, value in init_args.items() if argument in taken}
+    module = kind(**init_args)
     if not module.root.exists():  # else some plugins would download
         return None
     named = [Path(value) for value in init_args.values() if isinstance(value, str) and Path(value).is_absolute()]
     named += [Path(anomaly.source) for anomaly in module.artificial if anomaly.kind == "foreign"]
-    key = (class_path, json.dumps(dict(init_args), sort_keys=True, default=str), _stamps([module.root, *named]))
+    key = (class_path, json.dumps(init_args, sort_keys=True, default=str), _stamps([module.root, *named]))
     if key not in _KNOWN:
         try:
             _KNOWN[key] = content(module)
