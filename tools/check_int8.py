@@ -5,7 +5,8 @@
 Trains one configuration or two for each model with fewer epochs than published (the figures are of the precision, not
 of the model), exports each run with the default ``--accuracy-drop``, and scores all test images with each bundle. The
 test decides nothing. Results go to tools/results/int8.json, where rows of other configurations stay; ``--table`` only
-prints them. ``--runs`` keeps trained runs in a folder and takes those that are there.
+prints them. A row says which configuration and data it was measured on; where they have changed since, the table names
+it and shows no figure. ``--runs`` keeps trained runs in a folder and takes those that are there.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from medanomaly.data.content import changed, digests
 from medanomaly.decision.decider import Decider
 from medanomaly.edge import Detector
 from medanomaly.evidence.delong import auroc_difference
@@ -42,6 +44,11 @@ EPOCHS = {
 PRECISIONS = ("int8", "bf16")
 
 
+def config_path(name: str) -> Path:
+    """Path of a configuration by its name."""
+    return HOME / "configs" / f"{name}.yaml"
+
+
 def trained(name: str, work: Path) -> Path:
     """Folder of a run, trained unless it is there.
 
@@ -52,7 +59,7 @@ def trained(name: str, work: Path) -> Path:
     if found:
         return found[0].parent
     command = [
-        *(sys.executable, "-m", "medanomaly.cli", "train", "--config", str(HOME / "configs" / f"{name}.yaml")),
+        *(sys.executable, "-m", "medanomaly.cli", "train", "--config", str(config_path(name))),
         *("--default_root_dir", str(work / name), "--trainer.enable_progress_bar", "false"),
         *("--trainer.max_epochs", str(EPOCHS[name])),
     ]
@@ -72,8 +79,9 @@ def measure(name: str, folder: Path, work: Path) -> list[dict[str, Any]]:
     before = Detector(work / "f32", cache=False)
     reference = score_all(before, test)["raw_score"].to_numpy(dtype=np.float32)
     rows = []
+    keys = digests(config_path(name))
     for precision in PRECISIONS:
-        row: dict[str, Any] = {"config": name, "model": run.evidence["run"]["model"], "precision": precision}
+        row: dict[str, Any] = {"config": name, **keys, "model": run.evidence["run"]["model"], "precision": precision}
         start = time.perf_counter()
         try:
             card = export_run(folder, work / precision, precision=precision)
@@ -105,10 +113,10 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        if "refused" in row:
-            lines.append(
-                f"| {row['config']} | {row['precision']} | refused: {row['refused'].split(';')[0]} |" + " |" * 7
-            )
+        due = changed(row, digests(config_path(row["config"])))
+        if due or "refused" in row:
+            said = f"to be measured again: {due}" if due else f"refused: {row['refused'].split(';')[0]}"
+            lines.append(f"| {row['config']} | {row['precision']} | {said} |" + " |" * 7)
             continue
         cost, test = row["cost"], row["test"]
         layers = cost["layers"]

@@ -16,12 +16,14 @@ instead of two layers of 1000; 2,000 normal training images instead of all 6,000
 AEs for 4,000 and 10,000 epochs, AAEs for 1,000), so that a cell takes less than half a minute of two cores.
 
 A cell is one data set, contamination, method and seed. Each leaves a small JSON file; cells that are there with the
-same settings are not run again. ``--table`` only prints; ``--quick`` runs a toy of it, to see that it works.
+same settings and the same data are not run again, and those of other data are not shown. ``--table`` only prints;
+``--quick`` runs a toy of it, to see that it works.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import time
@@ -39,6 +41,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from scipy.stats import t as student
 
+from medanomaly.data.content import file_lines
 from medanomaly.registry import get
 
 OUT = Path(__file__).resolve().parent / "results" / "aae"
@@ -179,7 +182,7 @@ def print_table(out: Path, seeds: list[int]) -> None:
     for head in (*heads, "seeds"):
         table.add_column(head)
     for name, share in product(SETS, SHARES):
-        cells = {m: {s: read(cell_path(out, name, share, m, s)) for s in seeds} for m in METHODS}
+        cells = {m: {s: read(out, name, share, m, s) for s in seeds} for m in METHODS}
         row = [f"{name} ({SETS[name]})", f"{share:.0%}"]
         for method in METHODS:
             paper = PAPER.get((name, share), {}).get(method)
@@ -199,9 +202,19 @@ def cell_path(out: Path, name: str, share: float, method: str, seed: int) -> Pat
     return out / f"{name}-{round(share * 100)}-{method}-{seed}.json"
 
 
-def read(path: Path) -> dict[str, Any]:
-    """A cell, empty where it has not been run."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+def data_digest(name: str) -> str | None:
+    """Of every file of a set: 16 hex digits; None where it is not here."""
+    root = get("data", "MedMnist")(name=name).root
+    lines = file_lines([root], root) if root.is_dir() else []
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else None
+
+
+def read(out: Path, name: str, share: float, method: str, seed: int) -> dict[str, Any]:
+    """A cell, empty where it has not been run on the data that are here."""
+    path = cell_path(out, name, share, method, seed)
+    cell = json.loads(path.read_text()) if path.is_file() else {}
+    here = data_digest(name)
+    return cell if here is None or cell.get("data_sha256") == here else {}
 
 
 def main() -> None:
@@ -228,14 +241,15 @@ def run_missing(out: Path, seeds: list[int], settings: dict[str, Any]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     # Seeds outermost: a run that is stopped has the same seeds of every row.
     cells = [(name, share, method, seed) for seed, name, share, method in product(seeds, SETS, SHARES, METHODS)]
-    todo = [cell for cell in cells if read(cell_path(out, *cell)).get("settings") != settings]
+    todo = [cell for cell in cells if read(out, *cell).get("settings") != settings]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("", total=len(todo))
         for cell in todo:
             progress.update(task, description="{} {:.0%} {} seed {}".format(*cell))
+            key = {"data_sha256": data_digest(cell[0]), "settings": settings}
             result = run_cell(*cell, settings)
-            cell_path(out, *cell).write_text(json.dumps(result | {"settings": settings}, indent=1) + "\n")
+            cell_path(out, *cell).write_text(json.dumps(result | key, indent=1) + "\n")
             progress.advance(task)
 
 

@@ -18,7 +18,6 @@ there.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import re
@@ -37,7 +36,7 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from medanomaly.data.content import content_of
+from medanomaly.data.content import changed, digests
 from medanomaly.evidence.checks.one_number import FILE_SIZE, of_image
 from medanomaly.evidence.metrics import GroupBootstrap, Ranking
 from medanomaly.export import Run, export_run
@@ -85,19 +84,6 @@ def published() -> list[str]:
     return [name for _, _, name in sorted(known) if "mnist" not in name or name.endswith("_pneumoniamnist")]
 
 
-def digest(name: str) -> str:
-    """Of a configuration's values, whatever its comments say: 12 hex digits."""
-    values = yaml.safe_load(config_path(name).read_text(encoding="utf-8"))
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def data_digest(name: str) -> str | None:
-    """Of a configuration's split and of every file it names: 16 hex digits; None where the data are not here."""
-    data = yaml.safe_load(config_path(name).read_text(encoding="utf-8"))["data"]
-    found = content_of(data["class_path"], data.get("init_args", {}))
-    return found and found[:16]
-
-
 def cell_path(name: str, seed: int) -> Path:
     """Where a cell is kept."""
     return CELLS / f"{name}-{seed}.json"
@@ -112,14 +98,7 @@ def read(name: str, seed: int) -> dict[str, Any] | None:
 def stale(name: str, seed: int) -> str | None:
     """Why a cell that is there no longer holds, or None: its configuration or its data have changed since."""
     cell = read(name, seed)
-    if cell is None:
-        return None
-    if cell["config_sha256"] != digest(name):
-        return "the configuration has changed"
-    here = data_digest(name)
-    if here is not None and cell.get("data_sha256") != here:
-        return "the data have changed"
-    return None
+    return None if cell is None else changed(cell, digests(config_path(name)))
 
 
 def done(name: str, seed: int) -> dict[str, Any] | None:
@@ -134,7 +113,7 @@ def run_cell(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
         RuntimeError: if training fails; holds the end of what it printed.
     """
     # Now: a configuration may be edited meanwhile.
-    keys = {"config_sha256": digest(name), "data_sha256": data_digest(name)}
+    keys = digests(config_path(name))
     with tempfile.TemporaryDirectory() as work:
         start = time.perf_counter()
         command = [

@@ -11,6 +11,8 @@ from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from medanomaly.data.artificial import foreign_files
 from medanomaly.data.table import TableError
 
@@ -85,6 +87,30 @@ def _stamps(paths: Iterable[Path]) -> int:
     """Changes whenever a file below the paths does: its name, its size or its times."""
     files = {inner for path in paths if path.exists() for inner in (_tree(path) if path.is_dir() else [path])}
     return hash(tuple(sorted((str(file), *_stamp(file)) for file in files)))
+
+
+def digests(config: Path) -> dict[str, str | None]:
+    """What decides a configuration's figures: of its values, whatever its comments, and of its data.
+
+    Returns:
+        ``config_sha256`` (12 hex digits) and ``data_sha256`` (16), the latter None where the data are not here.
+    """
+    values = yaml.safe_load(config.read_text(encoding="utf-8"))
+    found = content_of(values["data"]["class_path"], values["data"].get("init_args") or {})
+    said = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return {"config_sha256": said[:12], "data_sha256": found and found[:16]}
+
+
+def changed(measured: Mapping[str, Any], now: Mapping[str, str | None]) -> str | None:
+    """Why figures no longer hold, by the :func:`digests` they were measured with and those of today; None if they do.
+
+    Data that are not here cannot be compared, and are taken for unchanged.
+    """
+    if measured.get("config_sha256") != now["config_sha256"]:
+        return "the configuration has changed"
+    if now["data_sha256"] is not None and measured.get("data_sha256") != now["data_sha256"]:
+        return "the data have changed"
+    return None
 
 
 def file_lines(files: Iterable[Path], root: Path) -> list[str]:
