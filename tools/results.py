@@ -198,7 +198,7 @@ def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:
     lines = []
     for name in names:
         cells = [cell for seed in seeds if (cell := done(name, seed))]
-        due = [f"seed {seed}: {why}, not measured since" for seed in seeds if (why := stale(name, seed))]
+        due = [f"seed {seed}: {DUE}, {why}" for seed in seeds if (why := stale(name, seed))]
         if not cells:
             lines += [f"| `{name}.yaml` | " + " | " * 2 + "; ".join(due) + " |" * 5] if due else []
             continue

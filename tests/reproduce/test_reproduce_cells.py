@@ -2,20 +2,24 @@
 
 import json
 import shlex
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
+from tests.conftest import write_image
 from tools.reproduce import cells, command, page, running
 from tools.reproduce.candidates import best
 from tools.reproduce.cells import Cells
 from tools.reproduce.figures import decided, decisions, sensitivity_at
 from tools.reproduce.gi_bleeding import with_share
+from tools.reproduce.inputs import data_digest
 from tools.reproduce.places import Places, hashes, lacking
 from tools.reproduce.splits import by_image
 from tools.reproduce.system import Section, System
 from tools.reproduce.systems import SYSTEMS
 from tools.reproduce.tables import Missing, Table
-from tools.reproduce.training import Training
+from tools.reproduce.training import Training, rooted
 
 AE = Training("ae", "configs/ae_wce.yaml", {"--data.init_args.image_size": "32"}, data=("$MEDANOMALY_DATA/set/a.csv",))
 
@@ -82,6 +86,80 @@ def test_finished_cells_are_used_again_until_something_changes(places, monkeypat
     running.run_all([("system", changed)], places, 0)
     assert calls == [("ae", 0), ("ae", 0), ("ae", 1), ("ae", 0)]
     assert cells.read(places, "system", AE, 0) is None
+
+
+@pytest.fixture
+def listed(places):
+    """A training whose images are there, and the folder that it names."""
+    root = places.out.parent / "data" / "set"
+    rng = np.random.default_rng(0)
+    lines = ["path,label,group,split"]
+    for i, split in enumerate(["train", "val", "test", "test"]):
+        write_image(root / f"{i}.bmp", rng.integers(0, 255, (8, 8), dtype=np.uint8))
+        lines.append(f"{i}.bmp,{'sick' if i == 3 else 'normal'},p{i},{split}")
+    (root / "split.csv").write_text("\n".join(lines) + "\n")
+    options = {"--data": "medanomaly.data.Table", **rooted("set")}
+    return Training("listed", AE.config, options, data=("$MEDANOMALY_DATA/set/split.csv",)), root
+
+
+def other_pixels(root):
+    write_image(root / "0.bmp", np.zeros((8, 8), np.uint8))  # the split stays, and the file's size
+
+
+def other_split(root):
+    path = root / "split.csv"
+    path.write_text(path.read_text().replace("2.bmp,normal,p2,test", "2.bmp,normal,p2,train"))
+
+
+@pytest.mark.parametrize("change", [other_split, other_pixels])
+def test_cells_of_other_data_are_run_anew_and_not_shown(places, listed, monkeypatch, change):
+    training, root = listed
+    calls = []
+
+    def measured(training, seed, quick):
+        calls.append(training.name)
+        return cell_of(training, seed) | {"data_sha256": data_digest(training, seed, quick)}
+
+    monkeypatch.setattr(running, "measure", measured)
+    work = [("system", training)]
+    running.run_all(work, places, 0)
+    running.run_all(work, places, 0)
+    assert calls == ["listed"]
+    change(root)
+    assert cells.read(places, "system", training, 0) is None
+    found = Cells.load(places, "system", [training], 0)
+    assert found.figure("listed", "auroc") == Missing("not run on the present data yet")
+    running.run_all(work, places, 0)
+    assert calls == ["listed", "listed"]
+    assert "listed" in Cells.load(places, "system", [training], 0)
+
+
+def test_cells_are_shown_where_their_data_are_not(places, listed, monkeypatch):
+    training, _ = listed
+    cells.write(places, "system", training, 0, cell_of(training, 0) | {"data_sha256": data_digest(training, 0, False)})
+    monkeypatch.delenv("MEDANOMALY_DATA")
+    assert data_digest(training, 0, False) is None
+    assert "listed" in Cells.load(places, "system", [training], 0)
+
+
+def test_digest_knows_prepared_lists_further_tests_and_files_that_are_needed(places, listed):
+    training, root = listed
+    first = data_digest(training, 0, False)
+
+    def dealt(work, seed):
+        table = pd.read_csv(root / "split.csv", dtype=str, keep_default_na=False)
+        table.assign(group=[f"{seed}-{i}" for i in range(len(table))]).to_csv(work / "random.csv", index=False)
+
+    csv = {"--data.init_args.csv": "DIR/random.csv"}
+    random = replace(training, options={**training.options, **csv}, prepare=dealt)
+    assert len({first, data_digest(random, 0, False), data_digest(random, 1, False)}) == 3
+    further = replace(training, prepare=dealt, also={"random": {**training.options, **csv}})
+    assert data_digest(further, 0, False) != first
+    needs = replace(training, data=(*training.data, "$MEDANOMALY_DATA/set/a.csv"))
+    before = data_digest(needs, 0, False)
+    (root / "a.csv").write_text("changed\n")
+    assert data_digest(needs, 0, False) != before
+    assert data_digest(training, 0, False) == first
 
 
 def test_one_that_fails_leaves_the_others(places, monkeypatch):
