@@ -156,7 +156,7 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     bootstrap = GroupBootstrap(predictions["group"], DRAWS)
     low, high = bootstrap.interval(lambda w: model.auroc(w) - number.auroc(w), "student")
     images = ((test.paths[i], pixels(test.__getitems__([i]))[0].permute(1, 2, 0).numpy()) for i in range(len(test)))
-    proof = parity(run.model.model, Detector(bundle), images)
+    proof = parity(run.tested, Detector(bundle), images)
     return {
         "model": evidence["run"]["model"],
         "data": evidence["run"]["data"],
