@@ -96,8 +96,8 @@ def test_areas_are_exactly_one_of_perfect_maps_and_zero_of_inverted_ones(seed):
     perfect = gathered(np.where(masks, 0.6 + 0.39 * noise, 0.4 * noise + 0.005), masks)
     inverted = gathered(np.where(masks, 0.4 * noise + 0.005, 0.6 + 0.39 * noise), masks)
     for weights in [None, *draws(rng, len(masks))]:
-        assert perfect.areas(weights) == (1.0, 1.0)
-        assert inverted.areas(weights) == (0.0, 0.0)
+        assert (perfect.auroc(weights), perfect.aupro(weights)) == (1.0, 1.0)
+        assert (inverted.auroc(weights), inverted.aupro(weights)) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -107,7 +107,8 @@ def test_areas_of_good_maps_never_leave_the_scale(seed):
     strength = 10.0 ** rng.uniform(-3, 1)  # from noise to all but perfect
     maps = 1 / (1 + np.exp(-strength * (2 * masks - 1) - rng.normal(size=masks.shape)))
     histograms = gathered(maps, masks)
-    found = np.array([histograms.areas(weights) for weights in draws(rng, 12)])
+    found = np.array([(histograms.auroc(w), histograms.aupro(w), *histograms.areas(w)) for w in draws(rng, 12)])
+    assert (found[:, :2] == found[:, 2:]).all()
     assert ((found >= 0) & (found <= 1)).all()
     truth = masks.ravel()
     assert histograms.auroc() == pytest.approx(roc_auc_score(truth, maps.ravel()), abs=1e-3)
