@@ -13,6 +13,7 @@ import pytest
 
 from medanomaly.cli import main
 from medanomaly.edge import Detector
+from medanomaly.evidence.check_caveats import groups
 from medanomaly.export import ExportError, Run, export_run, gate
 from medanomaly.export.again import batches
 from medanomaly.training import run as train
@@ -199,3 +200,21 @@ def test_synthetic_rows_are_told_by_their_address(tmp_path):
     assert gate._is_synthetic("scan.dcm#frame=2@foreign:/a/b.npz#1")
     assert not gate._is_synthetic("set.npz#test/12")
     assert not gate._is_synthetic("/home/me@clinic/p01.png#frame=2")
+
+
+def test_the_card_names_no_group(here):
+    """A group's name may be a patient's: the report names some, the bundle none."""
+    file = Path("plain/run/evidence.json")
+    evidence = json.loads(file.read_text())
+    shared = {"train": {"groups": 1, "images": 2}, "val": {"groups": 0, "images": 0}}
+    evidence["checks"]["groups"] = {"test_groups": 20, "shared": shared, "examples": ["Mueller, Anna"]}
+    caveat = groups(evidence)
+    assert caveat is not None
+    assert "Mueller" in caveat["text"]
+    evidence["caveats"].insert(0, caveat)
+    file.write_text(json.dumps(evidence))
+    export_run("plain/run", "new")
+    card = Path("new/card.json").read_text()
+    assert "Patients of the test were seen before" in card
+    assert "Mueller" not in card
+    assert "Mueller" not in Path("new/model.xml").read_text()

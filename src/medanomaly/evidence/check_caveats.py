@@ -124,12 +124,14 @@ def groups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     if check is None or not shared:
         return None
     spelt = {"train": "training", "val": "validation"}
+    # A bundle's card is made without: a group's name may be a patient's.
+    named = f" ({', '.join(check['examples'])})" if check.get("examples") else ""
     parts = [
         f"{part['images']} test images are of {part['groups']} groups in {spelt[name]}" for name, part in shared.items()
     ]
     return warning(
         "Patients of the test were seen before",
-        f"{' and '.join(parts)} too, of {check['test_groups']} groups in the test ({', '.join(check['examples'])}). "
+        f"{' and '.join(parts)} too, of {check['test_groups']} groups in the test{named}. "
         "The figures flatter: split by patient.",
     )
 

@@ -20,6 +20,7 @@ from medanomaly.edge.graph import seal
 from medanomaly.edge.infer import find_inputs
 from medanomaly.edge.self_test import record
 from medanomaly.evidence import run_tables as tables
+from medanomaly.evidence.check_caveats import groups
 from medanomaly.evidence.limits import INTENDED_USE
 from medanomaly.evidence.tested_model import TestedNetwork
 from medanomaly.export import gate
@@ -149,7 +150,7 @@ def _card(run: Run, form: Form) -> dict[str, Any]:
         "data": {"name": evidence["run"]["data"], **evidence["data"]},
         "results": {"image": evidence["image"], "pixel": evidence["pixel"]},
         "checks": _checks(evidence.get("checks")),
-        "caveats": evidence["caveats"],
+        "caveats": _caveats(evidence),
         "versions": evidence["run"]["versions"],
         "precision": "f32",
         "licence": "That of the training data and of any pretrained weights applies to the weights of this model.",
@@ -163,6 +164,12 @@ def _checks(found: dict[str, Any] | None) -> dict[str, Any]:
     if isinstance(kept.get("groups"), dict):
         kept["groups"] = {key: item for key, item in kept["groups"].items() if key != "examples"}
     return kept
+
+
+def _caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
+    """The run's caveats, without the names of groups."""
+    named, nameless = groups(evidence), groups({"checks": _checks(evidence.get("checks"))})
+    return [nameless if nameless and caveat == named else caveat for caveat in evidence["caveats"]]
 
 
 def _scores(run: Run, part: Path) -> dict[str, Any] | None:
