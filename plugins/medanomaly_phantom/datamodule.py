@@ -25,6 +25,9 @@ class Phantom(MedicalDataModule):
         frame_size: Height and width in pixels of the files.
         train_bleeding: Bleeding frames for training, used with ``training: labelled`` or a ``contamination``.
         root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`. ``seed`` draws another set.
+
+    Raises:
+        ValueError: for an option out of range.
     """
 
     folder = "phantom"
@@ -43,6 +46,11 @@ class Phantom(MedicalDataModule):
     ) -> None:
         # Drawn frames never go beside real data, so the default does not look at MEDANOMALY_DATA.
         super().__init__(root=root or Path("datasets") / self.folder, **kwargs)
+        if frame_size < 1 or min(train, val, test, train_bleeding) < 0:
+            raise ValueError(
+                f"need frame_size >= 1 and train, val, test, train_bleeding >= 0; got frame_size={frame_size}, "
+                f"train={train}, val={val}, test={test}, train_bleeding={train_bleeding}"
+            )
         self.number = {"train": (train, train_bleeding), "val": (val, val), "test": (test, test)}
         self.frame_size = frame_size
 

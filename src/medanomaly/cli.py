@@ -6,16 +6,20 @@ Only what a command needs is imported: ``--help``, ``plugins list`` and ``infer`
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from medanomaly import __version__
-from medanomaly.commands import app, bench, compare, decide, infer, report, verify
+from medanomaly.commands import app, bench, compare, decide, infer, plugins, report, verify
+from medanomaly.commands.parser import Parser
+from medanomaly.failures import cannot_write, fail, refused, unexpected
+from medanomaly.options import nearest, real, whole
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -26,15 +30,6 @@ PASSED_ON = {
     "predict": "score images with a checkpoint, in torch",
     "benchmark": "anomalib's benchmark pipeline",
 }
-
-
-def _add_plugins(commands: argparse._SubParsersAction) -> None:
-    parser = commands.add_parser("plugins", help="list the installed plugins", description="Installed plugins.")
-    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="name, kind, distribution and one line each")
-    listing.add_argument("--json", action="store_true", help="print JSON")
-    listing.add_argument("--check", action="store_true", help="import each plugin too (slow: loads torch)")
-    listing.set_defaults(run=_plugins_list)
 
 
 def _add_data(commands: argparse._SubParsersAction) -> None:
@@ -49,6 +44,13 @@ def _add_data(commands: argparse._SubParsersAction) -> None:
     )
     check.add_argument("config", type=Path, help="YAML with a section `data`, as for training")
     check.add_argument("--root", default=None, help="folder of the data, instead of the configured one")
+    check.add_argument(
+        "--seed",
+        type=whole(0, 2**32 - 1),
+        default=None,
+        metavar="N",
+        help="the training's --seed, where the configuration names no seed for its data (default: 0)",
+    )
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(run=_data_check)
 
@@ -64,7 +66,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--images", type=Path, default=None, help="images for the parity record (default: the run's data)"
     )
-    parser.add_argument("--parity-images", type=int, default=128, help="at most so many of them (default: 128)")
+    parser.add_argument("--parity-images", type=whole(1), default=128, help="at most so many of them (default: 128)")
     parser.add_argument(
         "--input",
         choices=("float32", "uint8", "uint16"),
@@ -82,7 +84,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--accuracy-drop",
-        type=float,
+        type=real(0.0, 1.0),
         default=0.005,
         metavar="DROP",
         help="how far the AUROC on validation may move from that of f32, and the rank correlation with f32 be below 1 "
@@ -106,7 +108,7 @@ def _add_demo(commands: argparse._SubParsersAction) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """The parser of our own commands; anomalib's appear in its help."""
     passed_on = "\n".join(f"  {name:<12}{text}" for name, text in PASSED_ON.items())
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="medanomaly",
         description="Anomaly detection for medical images, on anomalib.",
         epilog=f"anomalib's commands, with every plugin loaded (medanomaly COMMAND --help):\n{passed_on}\n\n"
@@ -121,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (_add_plugins, _add_data, infer.add, app.add, _add_export, verify.add, bench.add, _add_demo):
+    for add in (plugins.add, _add_data, infer.add, app.add, _add_export, verify.add, bench.add, _add_demo):
         add(commands)
     for command in (compare, decide, report):
         command.add(commands)
@@ -129,8 +131,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status."""
+    """Run one command; returns the exit status.
+
+    0 done; 1 something failed or fell short, and is named; 2 a wrong option, bundle, input or place to write to; 130,
+    141, 143 ended by SIGINT, by a reader that closed the pipe, by SIGTERM.
+    """
     args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        status = _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_output()
+        return 141
+    return status
+
+
+def _run(args: list[str]) -> int:
     if args and args[0] in PASSED_ON:
         return _anomalib(args)
     parser = build_parser()
@@ -138,19 +154,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = ["plugins", "data", "infer", "app", "export", "verify", "bench", "demo", "compare", "decide", "report"]
         known += PASSED_ON
         if args[0] not in known:
-            close = difflib.get_close_matches(args[0], known, 1)
-            parser.error(f"no command '{args[0]}'" + (f"; did you mean '{close[0]}'?" if close else ""))
+            close = nearest(args[0], known)
+            parser.error(f"no command '{args[0]}'" + (f"; did you mean '{close}'?" if close else "."))
     namespace = parser.parse_args(args)
     try:
         return namespace.run(namespace)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if refused(error):
+            return fail(cannot_write(error.filename or "a file", error, "Make room there, or name another place."))
+        return unexpected(error)
 
 
-def _fail(message: object) -> int:
-    print(f"medanomaly: {message}", file=sys.stderr)
-    return 2
+def _close_output() -> None:
+    """Nobody reads any more, as after ``| head``: what is still to be printed goes nowhere, and without a word."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _quiet(stderr: bool = False) -> None:
@@ -169,7 +192,7 @@ def _quiet(stderr: bool = False) -> None:
 
 
 def _needs_training(error: ImportError) -> int:
-    return _fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
+    return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
 
 
 def _anomalib(args: list[str]) -> int:
@@ -181,41 +204,6 @@ def _anomalib(args: list[str]) -> int:
     return run(args)
 
 
-def _plugins_list(args: argparse.Namespace) -> int:
-    from medanomaly.registry import PluginError, conflicts, plugins
-
-    rows, failed = [], 0
-    for kind in ("model", "data"):
-        for same in plugins(kind).values():
-            for plugin in same:
-                row = {
-                    "name": plugin.name,
-                    "kind": kind,
-                    "distribution": f"{plugin.distribution} {plugin.version}".strip(),
-                    "class_path": plugin.address,
-                    "summary": plugin.summary,
-                }
-                if args.check:
-                    try:
-                        plugin.load()
-                    except PluginError as error:
-                        failed, row["error"] = failed + 1, str(error)
-                rows.append(row)
-    clashes = conflicts()
-    if args.json:
-        print(json.dumps({"plugins": rows, "conflicts": clashes}, indent=2, ensure_ascii=False))
-    else:
-        widths = {key: max([len(r[key]) for r in rows] + [len(key)]) for key in ("name", "kind", "distribution")}
-        head = {"name": "name", "kind": "kind", "distribution": "distribution", "summary": "what it is"}
-        for row in [head, *rows]:
-            print("  ".join(row[key].ljust(width) for key, width in widths.items()) + "  " + row["summary"])
-            if "error" in row:
-                print(f"    {row['error']}")
-    for clash in clashes:
-        print(f"medanomaly: {clash}", file=sys.stderr)
-    return 1 if clashes or failed else 0
-
-
 def _data_check(args: argparse.Namespace) -> int:
     _quiet(stderr=True)
     try:
@@ -224,12 +212,10 @@ def _data_check(args: argparse.Namespace) -> int:
         from medanomaly.data.check import check, load, show
     except ImportError as error:
         return _needs_training(error)
-    from jsonargparse import ArgumentError
-
     try:
-        report = check(load(args.config, args.root), progress=sys.stderr.isatty())
-    except (ArgumentError, ValueError, FileNotFoundError) as error:
-        return _fail(error)
+        report = check(load(args.config, args.root, args.seed), progress=sys.stderr.isatty())
+    except (ValueError, FileNotFoundError) as error:
+        return fail(error)
     if args.json:
         leaks = report.leaks
         print(json.dumps({**vars(report), "leaks": leaks, "ok": report.ok}, indent=2, ensure_ascii=False))
@@ -256,7 +242,7 @@ def _export(args: argparse.Namespace) -> int:
             drop=args.accuracy_drop,
         )
     except (ExportError, ValueError, FileNotFoundError) as error:
-        return _fail(error)
+        return fail(error)
     parity = card["parity"]
     if "cost" in card:
         from medanomaly.export.reduced import sentence

@@ -9,14 +9,17 @@ from __future__ import annotations
 import ast
 import importlib.util
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from medanomaly.options import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -43,34 +46,117 @@ class Plugin:
         return f"{GROUPS[self.kind]}.{self.name}"
 
     @property
+    def module(self) -> str:
+        """The module that its entry point names; empty where the entry point is malformed."""
+        return self.entry_point.value.partition(":")[0].strip()
+
+    @property
+    def package(self) -> str:
+        """The import package that it is in."""
+        return self.module.partition(".")[0]
+
+    @property
     def summary(self) -> str:
-        """First line of the plugin package's docstring, read from its source without importing it."""
+        """First line of the plugin module's docstring, read from its source without importing anything."""
         try:
-            spec = importlib.util.find_spec(self.entry_point.module)
-            if spec is None or spec.origin is None:
+            source = _source(self.module)
+            if source is None:
                 return "(its package is not installed)"
-            doc = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8"))) or ""
+            doc = ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or ""
         except Exception as error:
-            return f"(cannot be read: {type(error).__name__}: {error})"
-        return doc.splitlines()[0] if doc else ""
+            return one_line(f"(cannot be read: {type(error).__name__}: {error})")
+        return one_line(doc.splitlines()[0]) if doc else ""
 
     def load(self) -> type:
         """Import the plugin and return its class.
 
         Raises:
-            PluginError: if the import fails, for whatever reason; names the plugin and its distribution.
+            PluginError: if the import fails, for whatever reason, or gives no class of the plugin's kind; names the
+                plugin and its distribution.
         """
         try:
-            return self.entry_point.load()
-        except Exception as error:
-            raise PluginError(
-                f"The {self.kind} plugin '{self.name}' of distribution '{self.distribution}' cannot be loaded "
-                f"({type(error).__name__}: {error}). Reinstall or remove that distribution."
-            ) from error
+            found = self.entry_point.load()
+        except (Exception, SystemExit) as error:
+            raise self._broken(f"{type(error).__name__}: {one_line(error)}") from error
+        try:
+            check_kind(self.kind, found)
+        except TypeError as error:
+            raise self._broken(str(error)) from error
+        return found
+
+    def _broken(self, why: str) -> PluginError:
+        return PluginError(
+            f"The {self.kind} plugin '{self.name}' of distribution '{self.distribution}' cannot be loaded "
+            f"({why}). Reinstall or remove that distribution."
+        )
+
+
+def _source(module: str) -> Path | None:
+    """The file of a module; None where there is none.
+
+    ``importlib.util.find_spec`` imports the packages above a module: only the first is asked for here, and the rest is
+    looked up as files.
+    """
+    package, _, below = module.partition(".")
+    spec = importlib.util.find_spec(package) if package else None
+    if spec is None:
+        return None
+    if not below:
+        return Path(spec.origin) if spec.origin else None
+    for folder in spec.submodule_search_locations or ():
+        path = Path(folder, *below.split("."))
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def check_kind(kind: str, found: Any) -> None:
+    """See that what was named is a class of a kind.
+
+    Raises:
+        TypeError: if it is no class, or one of another kind; the message says what it is.
+    """
+    if not isinstance(found, type):
+        raise TypeError(f"it names a {type(found).__name__}, not a class")
+    base = base_of(kind)
+    if not issubclass(found, base):
+        other = next((k for k in GROUPS if k != kind and issubclass(found, base_of(k))), None)
+        what = f"a class for {other}" if other else f"the class {found.__name__}"
+        raise TypeError(f"it names {what}, and for {kind} it must be a subclass of {base.__name__}")
+
+
+def base_of(kind: str) -> type:
+    """What a class of a kind must extend."""
+    if kind == "model":
+        from anomalib.models import AnomalibModule
+
+        return AnomalibModule
+    from anomalib.data import AnomalibDataModule
+
+    return AnomalibDataModule
 
 
 def plugins(kind: str) -> dict[str, list[Plugin]]:
     """All plugins of a kind (``model`` or ``data``) by name; more than one in a list is a conflict."""
+    return {name: [*same] for name, same in _found(kind, tuple(sys.path), _stamps()).items()}
+
+
+def _stamps() -> tuple[int, ...]:
+    """When something was last installed or removed, for each place that is searched."""
+    stamps = []
+    for place in sys.path:
+        try:
+            stamps.append(os.stat(place or ".").st_mtime_ns)  # noqa: PTH116 (an entry may be no path at all)
+        except (OSError, ValueError):
+            stamps.append(0)
+    return tuple(stamps)
+
+
+@lru_cache(maxsize=8)
+def _found(kind: str, places: tuple[str, ...], stamps: tuple[int, ...]) -> dict[str, list[Plugin]]:
+    # Reading the metadata of all that is installed takes 50 ms, and a command line asks for it some hundred times.
+    del places, stamps
     found: dict[str, list[Plugin]] = {}
     for point in entry_points(group=GROUPS[kind]):
         dist = point.dist
@@ -163,7 +249,7 @@ def _datamodule_lookup(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         path = str(node["class_path"])
         package, _, name = path.rpartition(".")
         ours = plugins("data")
-        own_packages = {p.entry_point.module.split(".")[0] for same in ours.values() for p in same}
+        own_packages = {p.package for same in ours.values() for p in same}
         import anomalib.data
 
         foreign_short_name = not package and name in ours and not hasattr(anomalib.data, name)

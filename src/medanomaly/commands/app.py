@@ -8,6 +8,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from medanomaly.options import whole
+
 
 def marks_folder() -> Path:
     """Where marks and notes are kept by default: ``$XDG_DATA_HOME/medanomaly``, or ``~/.local/share/medanomaly``."""
@@ -25,7 +27,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "More: docs/app.md.",
     )
     parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE", help="folder written by `medanomaly export`")
-    parser.add_argument("--port", type=int, default=8501, help="TCP port (default: 8501)")
+    parser.add_argument("--port", type=whole(0, 65535), default=8501, help="TCP port (default: 8501)")
     parser.add_argument(
         "--address",
         default="127.0.0.1",
@@ -38,11 +40,15 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="DIR",
         help="folder of marks and notes (default: $XDG_DATA_HOME/medanomaly or ~/.local/share/medanomaly)",
     )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="of a video, every Nth frame (default: 1)")
-    parser.add_argument("--threads", type=int, default=None, metavar="N", help="threads of inference (default: all)")
-    parser.add_argument("--max-files", type=int, default=5000, help="files of a session (default: 5000)")
-    parser.add_argument("--max-file-mib", type=int, default=500, help="MiB of a file (default: 500)")
-    parser.add_argument("--max-session-mib", type=int, default=4096, help="MiB of a session (default: 4096)")
+    parser.add_argument(
+        "--every", type=whole(1), default=1, metavar="N", help="of a video, every Nth frame (default: 1)"
+    )
+    parser.add_argument(
+        "--threads", type=whole(1), default=None, metavar="N", help="threads of inference (default: all)"
+    )
+    parser.add_argument("--max-files", type=whole(1), default=5000, help="files of a session (default: 5000)")
+    parser.add_argument("--max-file-mib", type=whole(1), default=500, help="MiB of a file (default: 500)")
+    parser.add_argument("--max-session-mib", type=whole(1), default=4096, help="MiB of a session (default: 4096)")
     parser.add_argument(
         "--temporary",
         type=Path,
@@ -52,7 +58,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument(
         "--keep",
-        type=int,
+        type=whole(1),
         default=120,
         metavar="SECONDS",
         help="how long they are kept after their page was closed, so that it can be loaded again (default: 120)",
@@ -69,9 +75,6 @@ def run(args: argparse.Namespace) -> int:
     from medanomaly.app.uploads import MIB, Limits
     from medanomaly.edge.bundle import BundleError
 
-    for name in ("every", "max_files", "max_file_mib", "max_session_mib", "keep"):
-        if getattr(args, name) < 1:
-            return _fail(f"--{name.replace('_', '-')} must be at least 1, not {getattr(args, name)}.")
     limits = Limits(args.max_files, args.max_file_mib * MIB, args.max_session_mib * MIB)
     options = Options(
         args.address,

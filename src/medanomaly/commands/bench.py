@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medanomaly.bench import NAMES
+from medanomaly.options import whole
 
 _COLUMNS = {
     "images_per_second": "images/s",
@@ -32,11 +33,14 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("bundle", type=Path, help="folder written by `medanomaly export`")
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image, folder or quoted pattern, as for infer")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="rounds (default: 3)")
-    parser.add_argument("--limit", type=int, default=200, metavar="N", help="at most so many images (default: 200)")
+    parser.add_argument("--repeat", type=whole(1), default=3, metavar="N", help="rounds (default: 3)")
+    parser.add_argument(
+        "--limit", type=whole(1), default=200, metavar="N", help="at most so many images (default: 200)"
+    )
     parser.add_argument(
         "--against",
         nargs="*",
+        choices=NAMES,
         default=None,
         metavar="NAME",
         help=f"engines to measure beside: {', '.join(NAMES)} (default: all that are installed; none after --against)",

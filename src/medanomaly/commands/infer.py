@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+from medanomaly.options import real, whole
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command's parser."""
@@ -40,13 +42,15 @@ def add(commands: argparse._SubParsersAction) -> None:
             default=default,
             help=f"{what} to write (default: {default})",
         )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="of a video, every Nth frame (default: 1)")
+    parser.add_argument(
+        "--every", type=whole(1), default=1, metavar="N", help="of a video, every Nth frame (default: 1)"
+    )
     parser.add_argument(
         "--watch", type=Path, default=None, metavar="DIR", help="then score files as they arrive in DIR, until a signal"
     )
     parser.add_argument(
         "--settle",
-        type=float,
+        type=real(0.0),
         default=2.0,
         metavar="SECONDS",
         help="a file in DIR is complete when it has not changed for so long (default: 2)",
@@ -58,7 +62,9 @@ def add(commands: argparse._SubParsersAction) -> None:
         default=None,
         help="each image soon, or many side by side (default: throughput; latency with --watch)",
     )
-    parser.add_argument("--threads", type=int, default=None, metavar="N", help="threads of inference (default: all)")
+    parser.add_argument(
+        "--threads", type=whole(1), default=None, metavar="N", help="threads of inference (default: all)"
+    )
     parser.add_argument("--no-cache", action="store_true", help="do not keep the compiled graph in ~/.cache/medanomaly")
     parser.add_argument(
         "--ray",

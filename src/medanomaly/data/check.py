@@ -21,6 +21,7 @@ from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.one_number import ONE_NUMBER
 from medanomaly.data.table import counts
 from medanomaly.imaging import ImageError, Reading, decode_mask
+from medanomaly.options import OptionError
 
 _SHOWN = 20
 
@@ -201,25 +202,48 @@ def _show_duplicates(console: Console, duplicates: list[list[tuple[str, str]]], 
         console.print(f"  and {len(duplicates) - _SHOWN} more")
 
 
-def load(config: Path, root: str | None = None) -> MedicalDataModule:
+def load(config: Path, root: str | None = None, seed: int | None = None) -> MedicalDataModule:
     """The data module of a configuration, whose model and trainer are not looked at.
 
     Args:
         config: YAML with a section ``data``, as for training.
         root: Used instead of the configured ``root``.
+        seed: As ``--seed`` of the training; of splits where the section names none.
 
     Raises:
-        ValueError: if the file is missing, has no ``data`` section, or an option is wrong.
+        OptionError: if the file is missing, has no ``data`` section, or an option is wrong.
     """
     import yaml
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentError, ArgumentParser
 
-    try:
-        section = yaml.safe_load(config.read_text(encoding="utf-8"))["data"]
-        if root:
-            section.setdefault("init_args", {})["root"] = root
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{config}: is not a readable configuration with a section `data` ({error}).") from error
-    parser = ArgumentParser(exit_on_error=False)
+    from medanomaly import blame, seeds
+    from medanomaly.before_run import check_config
+    from medanomaly.parsing import Typed, explain
+
+    check_config("", config)
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    section = content.get("data")
+    if isinstance(section, str):
+        section = {"class_path": section}
+    if not isinstance(section, dict):
+        raise OptionError(f"{config}: has no section `data`, as for training.")
+    if root:
+        section["init_args"] = {**(section.get("init_args") or {}), "root": root}
+    args = ["--config", str(config), *(["--root", root] if root else [])]
+    parser, made = ArgumentParser(exit_on_error=False), blame.Blame()
     parser.add_subclass_arguments(MedicalDataModule, "data", required=True)
-    return parser.instantiate_classes(parser.parse_object({"data": section})).data
+    parser.add_instantiator(made, object)
+    if seed is None:
+        said = content.get("seed", content.get("seed_everything"))
+        seed = said if isinstance(said, int) else 0
+    with seeds.own_run():
+        seeds.set_run_seed(int(seed))
+        try:
+            return parser.instantiate_classes(parser.parse_object({"data": section})).data
+        except ArgumentError as error:
+            raise explain(str(error), parser, args) from error
+        except Exception as error:
+            wrong = blame.refused(made, {"data": section}, Typed(args))
+            if wrong is None:
+                raise
+            raise wrong from error

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from torchvision.transforms.v2 import Transform
 
+from medanomaly import seeds
 from medanomaly.data import artificial as anomalies
 from medanomaly.data import table as tables
 from medanomaly.data.cache import Images, key_of, stamp
@@ -50,7 +51,7 @@ class MedicalDataModule(TableLoaders):
             they would only copy.
         cache_mb: Keep a split's images in memory if it needs at most so many MiB.
         cache_dir: Folder where a split that does not fit is kept as it was read, for later runs too; None for nowhere.
-        seed: Seed of splits and of artificial anomalies.
+        seed: Seed of splits and of artificial anomalies; None for the command's ``--seed``, 0 where there is none.
         train_augmentations: A torchvision v2 transform applied to training images.
         artificial: Artificial anomalies added to validation and test: ``noise:0.2``, ``cutpaste``, ``blur:3``,
             ``blob:0.4``, ``foreign:PATH``, or a list of them; see :mod:`medanomaly.data.artificial`.
@@ -87,13 +88,14 @@ class MedicalDataModule(TableLoaders):
         num_workers: int = 0,
         cache_mb: int = 2048,
         cache_dir: str | Path | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         train_augmentations: Transform | None = None,
         artificial: str | list[str] | None = None,
         artificial_splits: str | list[str] | tuple[str, ...] = ("val", "test"),
         artificial_per_image: int = 1,
         on_error: str = "raise",
     ) -> None:
+        seed = seeds.command_seed() if seed is None else seed
         super().__init__(
             train_batch_size=train_batch_size,
             eval_batch_size=eval_batch_size,
@@ -109,6 +111,7 @@ class MedicalDataModule(TableLoaders):
         if not places or not set(places) <= {"val", "test"}:
             raise ValueError(f"artificial_splits must be val, test or both, not {places}")
         self.save_hyperparameters(ignore=["train_augmentations"], logger=False)
+        self.hparams["seed"] = seed
         # They go into checkpoints, which load without pickle only if they hold plain values.
         self.hparams.update({key: str(value) for key, value in self.hparams.items() if isinstance(value, Path)})
         self.root = Path(root) if root else self.default_root()

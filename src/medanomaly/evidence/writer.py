@@ -17,7 +17,7 @@ import torch
 from anomalib.visualization import Visualizer
 from lightning import LightningModule, Trainer
 
-from medanomaly import ranks
+from medanomaly import ranks, seeds
 from medanomaly.data.table import counts, digest
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
@@ -176,7 +176,7 @@ class EvidenceWriter(Visualizer):
                 "data_class": f"{type(module).__module__}.{type(module).__name__}",
                 "options": options,
                 "data_options": _plain(dict(getattr(module, "hparams", {}))),
-                "seed": options.get("seed"),
+                "seed": seeds.known_seed(pl_module),
                 "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
                 "checkpoints": list(getattr(pl_module, "findings", {}).get("checkpoint_choice", [])),
                 "versions": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,11 +15,12 @@ from anomalib.metrics import Evaluator
 from anomalib.pre_processing import PreProcessor
 from lightning import seed_everything
 
-from medanomaly import ranks
+from medanomaly import ranks, seeds
 from medanomaly.decision import OperatingPoint
 from medanomaly.evidence.rank_metric import default_evaluator
 from medanomaly.evidence.tested_model import prepared
 from medanomaly.evidence.writer import EvidenceWriter
+from medanomaly.models import saving
 
 if TYPE_CHECKING:
     from torch import nn
@@ -107,31 +109,45 @@ class MedicalModel:
         return {}
 
     @staticmethod
-    def seeded(seed: int, build: Callable[[], T]) -> T:
+    def seeded(seed: int | None, build: Callable[[], T]) -> T:
         """Build a network with weights drawn from ``seed``, whatever was drawn before.
 
-        anomalib's command line takes ``--seed_everything`` and ignores it, so the model carries its own seed. Weights
-        lie channels last: a training step of the autoencoder is a fifth to a half faster so on a CPU.
+        Plain anomalib's command line takes ``--seed_everything`` and ignores it, so a model may carry a seed of its
+        own; None takes the run's, which is what ``medanomaly train --seed`` says, and 0 where nobody does. Weights lie
+        channels last: a training step of the autoencoder is a fifth to a half faster so on a CPU.
         """
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(seeds.run_seed() or 0 if seed is None else seed)
             return build().to(memory_format=torch.channels_last)
+
+    def setup(self, stage: str) -> None:
+        """Let checkpoints be written as a whole, whichever engine trains."""
+        super().setup(stage)  # type: ignore[misc]
+        saving.install(self.trainer)
 
     def on_fit_start(self) -> None:
         """Seed everything that training draws: order of images, augmentation, noise.
 
-        Of several processes all draw the same order, which lightning deals out by the seed in the environment; but
-        each its own noise and augmentation, or images at the same place of two shares would get the same.
+        The seed is the option ``seed`` of a model that has one, else the run's. Of several processes all draw the same
+        order, which lightning deals out by the seed in the environment; but each its own noise and augmentation, or
+        images at the same place of two shares would get the same.
         """
         reading = getattr(self.trainer.datamodule, "reading", None)
         self._read_by = {"reading": None if reading is None else reading.to_dict()}
-        seed = int(self.hparams["seed"])
+        seed = seeds.seed_of(self)
+        self._note = os.environ.get(seeds.NOTE)
         seed_everything(seed, workers=True, verbose=False)
         if ranks.rank():
             own = np.random.SeedSequence([seed, ranks.rank()]).generate_state(1)[0]
             random.seed(int(own))
             np.random.seed(own)
             torch.manual_seed(int(own))
+
+    def teardown(self, stage: str) -> None:
+        """Put back what the environment said of a seed, so that the next model in this process does not take ours."""
+        super().teardown(stage)  # type: ignore[misc]
+        if stage == "fit" and hasattr(self, "_note"):
+            seeds.put_note(self._note)
 
     def validation_step(self, batch: Any, *args: Any, **kwargs: Any) -> Batch:
         """Raw scores and maps of a batch, and its parts where the model has several."""

@@ -1,0 +1,68 @@
+"""The parser of our own commands: a wrong option is one line, with the nearest name."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from medanomaly.failures import fail
+from medanomaly.options import WRONG, one_line, shown, suggestion
+
+
+class Parser(argparse.ArgumentParser):
+    """As argparse's, but an error is one line, without the usage, and names what is nearest."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and end with status 2."""
+        sys.exit(fail(f"{_sentence(message)} See {self.prog} --help.", WRONG))
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As argparse's; options that are left over are compared with those of the command that was given."""
+        found, rest = self.parse_known_args(args, namespace)
+        if not rest:
+            return found
+        parser = self._chosen(sys.argv[1:] if args is None else args)
+        option = next((arg for arg in rest if arg.startswith("-")), rest[0]).partition("=")[0]
+        if option.startswith("-"):
+            parser.error(f"there is no option {shown(option)}.{suggestion(option, parser._option_string_actions)}")
+        return parser.error(f"{shown(option)} is one argument too many.")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """As argparse's, but a type's own reason is told."""
+        kind = self._registry_get("type", action.type, action.type)
+        if kind in (None, str) or not callable(kind):
+            return super()._get_value(action, arg_string)
+        try:
+            return kind(arg_string)
+        except (TypeError, ValueError) as error:
+            reasons: dict[Any, str] = {int: "must be a whole number", float: "must be a number"}
+            option = "/".join(action.option_strings) or action.metavar or action.dest
+            self.error(f"{option} {shown(arg_string)}: {reasons.get(kind, one_line(error).rstrip('.'))}.")
+
+    def _chosen(self, args: Sequence[str]) -> Parser:
+        """The parser of the command, and of its action, that the arguments begin with."""
+        parser: Parser = self
+        for arg in args:
+            below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
+            if not below or arg not in below[0].choices:
+                break
+            parser = below[0].choices[arg]
+        return parser
+
+
+def _sentence(message: str) -> str:
+    """argparse's message without its own words, and with the nearest of the choices."""
+    text = re.sub(r"^argument ", "", one_line(message))
+    choice = re.fullmatch(r"(.*?): invalid choice: (.+?) \(choose from (.*)\)", text)
+    if choice:
+        option, value, listed = choice.groups()
+        names = [name.strip().strip("'\"") for name in listed.split(",")]
+        value = value.strip("'\"")
+        return f"{option} {shown(value)}: must be one of {', '.join(names)}.{suggestion(value, names)}"
+    lacking = re.fullmatch(r"the following arguments are required: (.*)", text)
+    if lacking:
+        return f"{lacking.group(1)} must be given."
+    return text if text.endswith((".", "?")) else f"{text}."
