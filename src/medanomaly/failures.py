@@ -29,7 +29,8 @@ _REFUSED = {
     )
     if hasattr(errno, name)
 }  # fmt: skip
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+#: Of these, what free space explains.
+_FULL = {errno.ENOSPC, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 def fail(message: object, status: int = WRONG) -> int:

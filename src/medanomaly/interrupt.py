@@ -40,7 +40,7 @@ def stopped(signum: int, args: Sequence[str], checkpoint: Path | None, seed: int
         args, seed: As for :func:`resuming`.
         checkpoint: The last whole checkpoint; None if there is none.
     """
-    name = f"Stopped by {signal.Signals(signum).name}."
+    name = f"medanomaly: Stopped by {signal.Signals(signum).name}."
     if not args or args[0] not in ("train", "fit"):
         return name
     if checkpoint is None or not checkpoint.is_file():

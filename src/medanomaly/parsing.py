@@ -60,10 +60,9 @@ class Typed:
             name, equals, value = arg.partition("=")
             name = name.removesuffix("+")
             if name.startswith("--") and _plain(name[2:]) == _plain(place):
-                following = self.args[i + 1] if i + 1 < len(self.args) else None
-                value = value if equals else following
-                if only is None or value == only:
-                    return name, value
+                given = value if equals else next(iter(self.args[i + 1 :]), None)
+                if only is None or given == only:
+                    return name, given
         file = next((file for file in self.files if _holds(file, place.split("."))), None)
         return f"{file}: {place}" if file else place, None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -26,6 +28,33 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         part.unlink(missing_ok=True)
         raise
     _settle(path.parent)
+
+
+@contextmanager
+def together() -> Iterator[Callable[[Path], Path]]:
+    """Several files that take their names together, or none of them.
+
+    Yields:
+        A function from a file's path to that of its hidden neighbour, into which the caller writes. At the end, when
+        all neighbours are whole and on the disk, they take the names; if anything was raised, none does.
+    """
+    parts: dict[Path, Path] = {}
+
+    def part(path: Path) -> Path:
+        return parts.setdefault(path, path.with_name(f".{path.name}.part"))
+
+    try:
+        yield part
+        for written in parts.values():
+            with written.open("rb+") as file:
+                os.fsync(file.fileno())
+        for path, written in parts.items():
+            os.replace(written, path)  # noqa: PTH105
+    finally:
+        for written in parts.values():
+            written.unlink(missing_ok=True)
+    for folder in {path.parent for path in parts}:
+        _settle(folder)
 
 
 def _settle(folder: Path) -> None:

@@ -7,6 +7,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from medanomaly.failures import cannot_write, fail
+
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's."""
@@ -60,8 +62,10 @@ def run(args: argparse.Namespace) -> int:
         )
         return 2
     except (DecideError, RuleError, BundleError, ValueError) as error:
-        print(f"medanomaly: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
+    except OSError as error:
+        place = error.filename or args.target
+        return fail(cannot_write(place, error, "Nothing was changed: decide on a copy of the folder."))
     if change.nothing:
         print("This is the operating point already; nothing was changed.")
         return 0

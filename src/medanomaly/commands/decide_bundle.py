@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.decision.change import Change, DecideError, read_scores, replace, with_history
+from medanomaly.decision.change import LOG, Change, DecideError, read_scores, with_history
 from medanomaly.decision.decider import Decider, record, summary
 from medanomaly.decision.rules import RULES, Value, choose_scale, fit, question
 from medanomaly.edge.bundle import CARD, GRAPH, Bundle, sha256
 from medanomaly.edge.detector import core
 from medanomaly.edge.graph import seal, set_point
 from medanomaly.evidence.caveats import of_operating_point
+from medanomaly.whole import together
 
 #: Figures of the test that belong to one operating point.
 _OF_POINT = ("sensitivity", "specificity", "precision", "f1")
@@ -84,10 +85,12 @@ def decide_bundle(
     )
     graph = core().read_model(folder / GRAPH)
     if set_point(graph, card["operating_point"]):
-        seal(graph, folder, card)
-    else:  # layout 2 and before: the graph gives raw scores, and stays
-        replace(folder / CARD, json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    change.log(folder)
+        seal(graph, folder, card, {LOG: change.logged(folder)})
+        return change
+    with together() as part:  # layout 2 and before: the graph gives raw scores, and stays
+        text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        part(folder / CARD).write_text(text, encoding="utf-8")
+        part(folder / LOG).write_text(change.logged(folder), encoding="utf-8")
     return change
 
 

@@ -65,10 +65,11 @@ class Change:
         """Whether the new operating point is the old one."""
         return self.old == self.new
 
-    def log(self, folder: Path) -> None:
-        """Append to ``decisions.jsonl`` in a run's or bundle's folder."""
-        with (folder / LOG).open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(asdict(self), ensure_ascii=False) + "\n")
+    def logged(self, folder: Path) -> str:
+        """The text of ``decisions.jsonl`` in a run's or bundle's folder, with this change at its end."""
+        path = folder / LOG
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        return before + json.dumps(asdict(self), ensure_ascii=False) + "\n"
 
     def sentences(self) -> str:
         """Old and new for the console."""

@@ -8,6 +8,7 @@ heat map and mask. They are computed from the tensors ``raw_score``, ``raw_map``
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -19,7 +20,6 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from medanomaly.decision.change import replace
 from medanomaly.edge.bundle import CARD, GRAPH, ONNX, WEIGHTS, sha256
 
 #: Tensors inside the graph, and what graphs of layout 2 and before call them as their outputs.
@@ -182,25 +182,34 @@ def same_card(inner: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
     return dict(inner) == json.loads(json.dumps(_inner(card)))
 
 
-def seal(graph: ov.Model, folder: Path, card: dict[str, Any]) -> None:
+def seal(graph: ov.Model, folder: Path, card: dict[str, Any], more: Mapping[str, str] | None = None) -> None:
     """Write graph and card into a bundle's folder, over those that may be there.
 
     Args:
         graph: As :func:`with_decision` made it; may have been read from the folder.
         folder: The bundle.
         card: Goes into the graph too; its ``files`` are made anew.
+        more: Texts of other files, by name, that are written with them.
+
+    Raises:
+        OSError: if the folder cannot be written to; what was there stays.
     """
     describe(graph, card)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".graph-") as temporary:
         # FP16 compression is save_model's default; weights stay f32 for parity.
-        ov.save_model(graph, Path(temporary) / GRAPH, compress_to_fp16=False)
+        try:
+            ov.save_model(graph, Path(temporary) / GRAPH, compress_to_fp16=False)
+        except RuntimeError as error:  # OpenVINO's, for a full disk too
+            raise OSError(errno.EIO, str(error), str(folder / GRAPH)) from error
         card["files"] = {name: sha256(Path(temporary) / name) for name in (GRAPH, WEIGHTS)}
         if (folder / ONNX).is_file():
             card["files"][ONNX] = sha256(folder / ONNX)
+        texts = {CARD: json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n", **(more or {})}
+        for name, text in texts.items():
+            (Path(temporary) / name).write_text(text, encoding="utf-8")
         # Renamed, because the old ones may be mapped into memory. A kill in between leaves what opening refuses.
-        for name in (WEIGHTS, GRAPH):
+        for name in (WEIGHTS, GRAPH, *texts):
             os.replace(Path(temporary) / name, folder / name)  # noqa: PTH105 (atomic, also over an existing file)
-    replace(folder / CARD, json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _inner(card: Mapping[str, Any]) -> dict[str, Any]:

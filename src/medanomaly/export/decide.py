@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from medanomaly.decision import OperatingPoint
-from medanomaly.decision.change import Change, DecideError, read_scores, replace, with_history
+from medanomaly.decision.change import LOG, Change, DecideError, read_scores, with_history
 from medanomaly.decision.decider import summary
 from medanomaly.decision.rules import Value
 from medanomaly.evidence import run_tables as tables
@@ -20,6 +20,7 @@ from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.report import render
 from medanomaly.export.again import batches, cases_of
 from medanomaly.export.run import Run
+from medanomaly.whole import together
 
 #: Figures that do not depend on the operating point, unless it turns a one-sided score into a two-sided one.
 _OF_RANKS = ("auroc", "average_precision", "parts")
@@ -78,12 +79,14 @@ def decide_run(
     evidence["caveats"] = caveats({key: item for key, item in evidence.items() if key != "caveats"})
     cases = cases_of(run, post, again, change.notes)
     page = render(evidence, tables.ranked(again), again["abnormal"].to_numpy(dtype=bool), cases)
-    _rewrite(folder / json.loads((folder / "run.json").read_text(encoding="utf-8"))["model"]["weights"], post)
-    replace(folder / "evidence.json", json.dumps(evidence, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    tables.write(again, folder / f".{tables.PREDICTIONS}.part")
-    os.replace(folder / f".{tables.PREDICTIONS}.part", folder / tables.PREDICTIONS)  # noqa: PTH105
-    replace(folder / "report.html", page)
-    change.log(folder)
+    weights = folder / json.loads((folder / "run.json").read_text(encoding="utf-8"))["model"]["weights"]
+    with together() as part:  # a full disk leaves the run as it was
+        part(weights).write_bytes(_rewritten(weights, post))
+        text = json.dumps(evidence, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        part(folder / "evidence.json").write_text(text, encoding="utf-8")
+        tables.write(again, part(folder / tables.PREDICTIONS))
+        part(folder / "report.html").write_text(page, encoding="utf-8")
+        part(folder / LOG).write_text(change.logged(folder), encoding="utf-8")
     return change
 
 
@@ -120,14 +123,14 @@ def _choose(
     post.fit(raw, abnormal, rows["path"].tolist(), parts)
 
 
-def _rewrite(weights: Path, post: OperatingPoint) -> None:
-    """Put an operating point into a checkpoint in place of its own; the rest stays as it is."""
+def _rewritten(weights: Path, post: OperatingPoint) -> memoryview:
+    """A checkpoint with an operating point in place of its own; the rest is as it was."""
     checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
     state, prefix = checkpoint["state_dict"], "post_processor."
     for name in [name for name in state if name.startswith(prefix)]:
         del state[name]
     state.update({prefix + name: value for name, value in post.state_dict().items()})
     checkpoint["anomalib_post_processor_config"] = post.checkpoint_config()
-    part = weights.with_name(f".{weights.name}.part")
-    torch.save(checkpoint, part)
-    os.replace(part, weights)  # noqa: PTH105
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    return buffer.getbuffer()

@@ -14,6 +14,7 @@ from anomalib.models import AnomalibModule
 
 from medanomaly.evidence.tested_model import TestedModel
 from medanomaly.imaging import Reading
+from medanomaly.models.saving import why_not
 from medanomaly.registry import PluginError, get, plugins
 
 #: In place of the transform of a run that did not record one, as those of 0.1.0.
@@ -120,8 +121,10 @@ def _loaded(class_path: str, weights: Path, transform: str | None) -> AnomalibMo
     anomalib keeps a few known transforms in a checkpoint, and None in place of others: the class knows its own.
     """
     model_class = _class("model", class_path)
-    # weights_only inside: a checkpoint is never unpickled into arbitrary objects.
-    model = model_class.load_from_checkpoint(weights, map_location="cpu").eval()
+    try:  # weights_only inside: a checkpoint is never unpickled into arbitrary objects.
+        model = model_class.load_from_checkpoint(weights, map_location="cpu").eval()
+    except Exception as error:  # torch's reader, lightning and the class itself raise a dozen kinds
+        raise ExportError(why_not(weights, model_class, error)) from error
     if transform is not None and _transform(model.pre_processor) is None:
         again = model.configure_pre_processor()
         if _transform(again) is not None:

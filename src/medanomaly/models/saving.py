@@ -159,6 +159,22 @@ def _check_resumes(path: Path, found: dict[str, Any], max_epochs: int | None) ->
         )
 
 
+def why_not(path: Path, model: Any, error: Exception) -> str:
+    """Why a model cannot be made of a checkpoint.
+
+    Args:
+        path: The checkpoint.
+        model: The model's class.
+        error: What came of loading it.
+    """
+    try:
+        read(path, model.checkpoint_safe_globals(), "cpu")
+    except CheckpointError as unreadable:
+        return str(unreadable)
+    reason = f"{type(error).__name__}: {one_line(error)[:200]}"
+    return f"{path}: no {model.__name__} can be made of it ({reason}). Test the run again."
+
+
 def install(trainer: Any) -> None:
     """Let a trainer of any engine write whole checkpoints; a user's own way of writing them stays."""
     if type(trainer.strategy.checkpoint_io) is AnomalibCheckpointIO:
