@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import textwrap
@@ -156,3 +157,84 @@ sys.meta_path.insert(0, Block())
 def test_light_commands_import_nothing_heavy(statement):
     done = subprocess.run([sys.executable, "-c", LIGHT + statement], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+BROKEN = {
+    "no module": ("", "Bad = not_installed_anywhere:Bad", "not_installed_anywhere"),
+    "no class": ("x = 1", "Bad = bad_plugin:Bad", "has no attribute 'Bad'"),
+    "a dependency": ("import a_module_that_is_not_there", "Bad = bad_plugin:Bad", "a_module_that_is_not_there"),
+    "syntax": ("class Bad(:", "Bad = bad_plugin:Bad", "SyntaxError"),
+    "ends the program": ("raise SystemExit(3)", "Bad = bad_plugin:Bad", "SystemExit: 3"),
+    "a number": ("Bad = 7", "Bad = bad_plugin:Bad", "it names an object of type int, not a class"),
+    "a function": ("def Bad(): ...", "Bad = bad_plugin:Bad", "it names an object of type function, not a class"),
+    "another class": ("class Bad: ...", "Bad = bad_plugin:Bad", "must be a subclass of"),
+    "malformed": ("", "Bad = bad plugin!", "Bad"),
+}
+
+
+@pytest.mark.parametrize("kind", ["model", "data"])
+@pytest.mark.parametrize("name", BROKEN)
+def test_check_marks_a_broken_plugin_with_the_reason(site, capsys, name, kind):
+    from medanomaly.cli import main
+
+    source, entry, reason = BROKEN[name]
+    install(site, "bad-plugin", "bad_plugin", source, f"medanomaly.{kind if kind == 'data' else 'models'}", entry)
+    sys.modules.pop("bad_plugin", None)
+    assert main(["plugins", "list"]) == 0  # nothing was imported, so nothing is known to be wrong
+    assert "BROKEN" not in capsys.readouterr().out
+    assert main(["plugins", "list", "--check", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["plugins"]
+    broken = [row for row in rows if "error" in row]
+    assert [row["name"] for row in broken] == ["Bad"]
+    assert reason in broken[0]["error"]
+    assert "bad-plugin" in broken[0]["error"]
+    assert main(["plugins", "list", "--check"]) == 1
+    assert "BROKEN: " in capsys.readouterr().out
+    # The same reason where it is used.
+    option, other = ("--model", ["--data", "Phantom"]) if kind == "model" else ("--data", ["--model", "Autoencoder"])
+    assert main(["train", option, "Bad", *other]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert f"{option} Bad: " in err
+    assert reason in err
+
+
+def test_a_model_registered_as_data_is_marked(site, capsys):
+    from medanomaly.cli import main
+
+    source = "from medanomaly_autoencoder import Autoencoder as Wrong"
+    install(site, "wrong-kind", "wrong_kind", source, "medanomaly.data", "Wrong = wrong_kind:Wrong")
+    assert main(["plugins", "list", "--check"]) == 1
+    assert (
+        "it names a class for model, and for data it must be a subclass of AnomalibDataModule"
+        in capsys.readouterr().out
+    )
+
+
+def test_the_plain_list_imports_no_plugin(site):
+    """Not even the packages above a plugin's module, which ``find_spec`` would import."""
+    package = site / "deep_package"
+    (package / "inner").mkdir(parents=True)
+    for folder in (package, package / "inner"):
+        (folder / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "inner" / "models.py").write_text('"""A model deep down."""')
+    install(site, "deep", "unused", "", "medanomaly.models", "Deep = deep_package.inner.models:Deep")
+    code = """
+import sys
+from medanomaly.cli import main
+assert main(['plugins', 'list']) == 0
+loaded = [n for n in sys.modules if n.startswith(('medanomaly_', 'deep_package', 'torch', 'anomalib'))]
+assert not loaded, loaded
+"""
+    paths = [str(site), *sys.path]
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": ":".join(paths)}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "A model deep down." in done.stdout
+
+
+def test_a_plugin_that_is_installed_later_is_found(site):
+    assert "Later" not in plugins("data")
+    install(site, "later-data", "later_data", '"""Late."""', "medanomaly.data", "Later = later_data:Later")
+    assert "Later" in plugins("data")

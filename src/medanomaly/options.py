@@ -64,7 +64,7 @@ def shown(value: object) -> str:
 
 def whole(least: int = 1, most: float = math.inf) -> Callable[[str], int]:
     """A type for ``argparse``: whole numbers within bounds."""
-    bounds = f"from {least}" if most == math.inf else f"from {least} to {most:g}"
+    bounds = f"from {least}" if most == math.inf else f"from {least} to {most}"
 
     def convert(text: str) -> int:
         try:

@@ -195,6 +195,8 @@ def _innermost(message: str, parser: ArgumentParser, typed: Typed) -> OptionErro
 def _class_error(place: str, name: str, why: str, typed: Typed) -> OptionError:
     """The error for a class that is not there, or of another kind."""
     option, _ = typed.option(place, name)
+    if "has no attribute 'keys'" in why:
+        return OptionError(f"{option}.init_args: must be options by name, as in init_args: {{name: value}}.")
     return class_error(option, place, name) or wrong_value(option, name, why or "is of another kind", ())
 
 

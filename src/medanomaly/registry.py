@@ -118,7 +118,7 @@ def check_kind(kind: str, found: Any) -> None:
         TypeError: if it is no class, or one of another kind; the message says what it is.
     """
     if not isinstance(found, type):
-        raise TypeError(f"it names a {type(found).__name__}, not a class")
+        raise TypeError(f"it names an object of type {type(found).__name__}, not a class")
     base = base_of(kind)
     if not issubclass(found, base):
         other = next((k for k in GROUPS if k != kind and issubclass(found, base_of(k))), None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from medanomaly.failures import fail
 from medanomaly.options import whole
 
 
@@ -69,7 +69,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if find_spec("streamlit") is None:
-        return _fail("the page needs Streamlit. pip install 'medanomaly[app]'")
+        return fail("the page needs Streamlit. pip install 'medanomaly[app]'")
     from medanomaly.app.server import Options, ServeError, serve
     from medanomaly.app.store import StoreError
     from medanomaly.app.uploads import MIB, Limits
@@ -89,10 +89,5 @@ def run(args: argparse.Namespace) -> int:
     try:
         serve(args.bundles, options)
     except (BundleError, StoreError, ServeError, ValueError) as error:
-        return _fail(error)
+        return fail(error)
     return 0
-
-
-def _fail(message: object) -> int:
-    print(f"medanomaly: {message}", file=sys.stderr)
-    return 2

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medanomaly.bench import NAMES
+from medanomaly.failures import fail
 from medanomaly.options import whole
 
 _COLUMNS = {
@@ -69,8 +70,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         record = bench(args.bundle, args.images, args.repeat, args.limit, args.against, args.anomalib, tell)
     except (BundleError, ValueError) as error:
-        print(f"medanomaly: {str(error).rstrip('.')}.", file=sys.stderr)
-        return 2
+        return fail(f"{str(error).rstrip('.')}.")
     finally:
         tell("")
     print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) if args.json else text(record))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
+
+from medanomaly.failures import fail
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -28,16 +29,11 @@ def run(args: argparse.Namespace) -> int:
     try:
         from medanomaly.evidence.compare import CompareError, compare
     except ImportError as error:
-        print(
-            f"medanomaly: this command needs the training install ({error}). pip install 'medanomaly[train]'",
-            file=sys.stderr,
-        )
-        return 2
+        return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
     try:
         pairs = compare(args.runs)
     except CompareError as error:
-        print(f"medanomaly: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
     if args.json:
         print(json.dumps({"pairs": pairs}, indent=2, ensure_ascii=False, allow_nan=False))
     else:

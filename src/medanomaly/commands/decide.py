@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from medanomaly.failures import cannot_write, fail
+from medanomaly.options import wrong_value
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -38,14 +39,14 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from medanomaly.commands.decide_bundle import decide_bundle
     from medanomaly.decision.change import Change, DecideError
-    from medanomaly.decision.rules import RuleError, parse_rule
+    from medanomaly.decision.rules import RuleError
     from medanomaly.edge.bundle import CARD, BundleError
 
     try:
         if not args.rule and not args.pixel_rule:
             raise DecideError("name a rule with --rule or --pixel-rule.")
-        rule = parse_rule(args.rule) if args.rule else None
-        pixel_rule = parse_rule(args.pixel_rule, "pixels") if args.pixel_rule else None
+        rule = _rule("--rule", args.rule) if args.rule else None
+        pixel_rule = _rule("--pixel-rule", args.pixel_rule, "pixels") if args.pixel_rule else None
         change: Change
         if (args.target / CARD).is_file():
             change = decide_bundle(args.target, rule, pixel_rule, args.scores)
@@ -57,17 +58,27 @@ def run(args: argparse.Namespace) -> int:
         else:
             raise DecideError(f"{args.target}: is neither a tested run (run.json) nor a bundle ({CARD}).")
     except ImportError as error:
-        print(
-            f"medanomaly: a run needs the training install ({error}). pip install 'medanomaly[train]'", file=sys.stderr
-        )
-        return 2
+        return fail(f"a run needs the training install ({error}). pip install 'medanomaly[train]'")
     except (DecideError, RuleError, BundleError, ValueError) as error:
         return fail(error)
     except OSError as error:
-        place = error.filename or args.target
-        return fail(cannot_write(place, error, "Nothing was changed: decide on a copy of the folder."))
+        return fail(cannot_write(args.target, error, "Nothing was changed: decide on a copy of the folder."))
     if change.nothing:
         print("This is the operating point already; nothing was changed.")
         return 0
     print(change.sentences())
     return 0
+
+
+def _rule(option: str, text: str, *of: str) -> tuple[str, Any]:
+    """A rule and its value, as it was typed.
+
+    Raises:
+        OptionError: if it is none; with the nearest name.
+    """
+    from medanomaly.decision.rules import RULES, RuleError, parse_rule
+
+    try:
+        return parse_rule(text, *of)
+    except RuleError as error:
+        raise wrong_value(option, text, error, () if text.partition(":")[0] in RULES else RULES) from error

@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+from medanomaly.commands.device import check_device
+from medanomaly.failures import fail
 from medanomaly.options import real, whole
 
 
@@ -85,9 +87,11 @@ def run(args: argparse.Namespace) -> int:
     from medanomaly.edge.writing import Pictures
 
     if not args.inputs and args.watch is None:
-        return _fail("name an input, or a folder with --watch.")
+        return fail("name an input, or a folder with --watch.")
     with on_signals() as stop:
         try:
+            if args.ray is None:  # the cluster's machines have devices of their own
+                check_device(args.device)
             options = Options(
                 Pictures(args.overlays, args.masks, args.maps),
                 args.resume,
@@ -108,11 +112,11 @@ def run(args: argparse.Namespace) -> int:
             print(f"Stopped by {signal.Signals(stopped.signum).name}.", file=sys.stderr)
             return 128 + stopped.signum
         except (BundleError, ResumeError) as error:
-            return _fail(error)
+            return fail(error)
         except ValueError as error:
-            return _fail(f"{str(error).rstrip('.')}.")
+            return fail(f"{str(error).rstrip('.')}.")
         except OSError as error:
-            return _fail(
+            return fail(
                 f"{args.out}: cannot be written ({error.strerror or error}). Records written so far are intact."
             )
     print(summary.sentence())
@@ -120,8 +124,3 @@ def run(args: argparse.Namespace) -> int:
         print(f"Stopped by {signal.Signals(summary.signum).name}. Go on with --resume.", file=sys.stderr)
         return 128 + summary.signum
     return 1 if summary.failed or summary.failed_before else 0
-
-
-def _fail(message: object) -> int:
-    print(f"medanomaly: {message}", file=sys.stderr)
-    return 2

@@ -27,8 +27,21 @@ class Parser(argparse.ArgumentParser):
         parser = self._chosen(sys.argv[1:] if args is None else args)
         option = next((arg for arg in rest if arg.startswith("-")), rest[0]).partition("=")[0]
         if option.startswith("-"):
-            parser.error(f"there is no option {shown(option)}.{suggestion(option, parser._option_string_actions)}")
+            parser._no_option(option)
         return parser.error(f"{shown(option)} is one argument too many.")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's; a misspelt option is told before those that are missing."""
+        known = self._option_string_actions
+        if args is not None and self._subparsers is None:
+            for arg in args[: args.index("--") if "--" in args else None]:
+                name = arg.partition("=")[0]
+                if name.startswith("--") and not any(option.startswith(name) for option in known):
+                    self._no_option(name)
+        return super().parse_known_args(args, namespace)
+
+    def _no_option(self, name: str) -> NoReturn:
+        self.error(f"there is no option {shown(name)}.{suggestion(name, self._option_string_actions)}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         """As argparse's, but a type's own reason is told."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import warnings
 from pathlib import Path
 from urllib.parse import quote
+
+from medanomaly.failures import cannot_write, fail
 
 REPORT = "report.html"
 SIDE_BY_SIDE = Path("side_by_side.html")
@@ -45,21 +46,15 @@ def run(args: argparse.Namespace) -> int:
         if single:
             from medanomaly.export.rebuild import rebuild
     except ImportError as error:
-        print(
-            f"medanomaly: this command needs the training install ({error}). pip install 'medanomaly[train]'",
-            file=sys.stderr,
-        )
-        return 2
+        return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
     out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
     try:
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
         replace(out, page)
     except (StoredError, ValueError) as error:
-        print(f"medanomaly: {error}", file=sys.stderr)
-        return 2
+        return fail(error)
     except OSError as error:
-        print(f"medanomaly: {out}: cannot be written ({error.strerror or error}).", file=sys.stderr)
-        return 2
+        return fail(cannot_write(out, error, "Name another place with --out."))
     for note in notes:
         print(note)
     print(f"Report: {out}")

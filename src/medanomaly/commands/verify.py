@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+from medanomaly.commands.device import check_device
+from medanomaly.failures import fail
+from medanomaly.options import OptionError
 
 _MARKS = {True: "good", False: "DIFFERS", None: "not known"}
 
@@ -38,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
     from medanomaly.edge.verify import VerifyError, verify
 
     try:
+        check_device(args.device)
         report = verify(args.bundle, args.images, args.device)
-    except (BundleError, VerifyError) as error:
-        print(f"medanomaly: {error}", file=sys.stderr)
-        return 2
+    except (BundleError, OptionError, VerifyError) as error:
+        return fail(error)
     if args.json:
         print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:

@@ -1,0 +1,24 @@
+"""The option ``--device``: OpenVINO's own message for an unknown one is four lines of its source files."""
+
+from __future__ import annotations
+
+from medanomaly.options import wrong_value
+
+#: Devices that stand for several.
+_VIRTUAL = ("AUTO", "HETERO", "MULTI")
+
+
+def check_device(device: str) -> None:
+    """See that a device is there.
+
+    Args:
+        device: As OpenVINO names it, such as ``CPU``, ``GPU.0`` or ``AUTO:GPU,CPU``.
+
+    Raises:
+        OptionError: if not.
+    """
+    from medanomaly.edge.detector import core
+
+    there = [*core().available_devices, *_VIRTUAL]
+    if device.partition(":")[0].partition(".")[0] not in {name.partition(".")[0] for name in there}:
+        raise wrong_value("--device", device, f"must be one of {', '.join(there)}", there)
