@@ -166,6 +166,7 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
             **{key: one[key] for key in ("name", "direction", "chosen_on")},
             "auroc": number.auroc(),
             "interval": one["auroc"],
+            "settled": one["all"][0]["settled"],
             "all": [{key: row[key] for key in ("name", "validation", "test")} for row in one["all"]],
         },
         "difference": {"value": model.auroc() - number.auroc(), "low": low, "high": high},
@@ -192,10 +193,13 @@ def figure(cell: dict[str, Any]) -> str:
 
 
 def called(cell: dict[str, Any]) -> str:
-    """``0.891 redness``, with the direction where low is abnormal, and said where it was chosen on the test itself."""
+    """``0.891 redness``, with the direction where low is abnormal, and how far the choice can be relied on."""
     one = cell["one_number"]
     low = "low " if one["direction"] == "low" else ""
-    return f"{one['auroc']:.3f} {low}{one['name']}" + (" (chosen on the test)" if one["chosen_on"] == "test" else "")
+    doubt = " (chosen on the test)" if one["chosen_on"] == "test" else ""
+    # The interval of its validation AUROC holds 0.5: number and direction are a matter of luck.
+    doubt = doubt or ("" if one["settled"] else " (not settled on validation)")
+    return f"{one['auroc']:.3f} {low}{one['name']}{doubt}"
 
 
 def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:

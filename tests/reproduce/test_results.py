@@ -13,7 +13,7 @@ from tools import results
 from medanomaly.data.content import digests
 from medanomaly.evidence.metrics import Ranking
 
-ONE = {"name": "local contrast", "direction": "low", "chosen_on": "validation", "auroc": 0.853}
+ONE = {"name": "local contrast", "direction": "low", "chosen_on": "validation", "auroc": 0.853, "settled": True}
 
 
 @pytest.fixture
@@ -109,6 +109,8 @@ def test_tables_name_the_number_with_its_direction_and_where_it_was_chosen(home)
     assert "| one number an image | 0.853 low local contrast |" in results.summary([0])
     keep(one={**ONE, "direction": "high", "chosen_on": "test"})
     assert "| 0.853 local contrast (chosen on the test) |" in results.table(["ae_cells"], [0])
+    keep(one={**ONE, "settled": False})
+    assert "| 0.853 low local contrast (not settled on validation) |" in results.table(["ae_cells"], [0])
 
 
 def test_write_replaces_what_stands_between_the_marks(home):
