@@ -25,6 +25,7 @@ from medanomaly.decision.rules import RuleError
 from medanomaly.edge.stop import Stopped, on_signals
 from medanomaly.engine import RunEngine, TrainerRefusedError, later_process
 from medanomaly.failures import FAILED, cannot_write, fail, refused, unexpected
+from medanomaly.evidence.stages import failures_of
 from medanomaly.imaging import ImageError
 from medanomaly.interrupt import stopped
 from medanomaly.models.backbone import BackboneError
@@ -238,8 +239,9 @@ _SAID = (OptionError, DataError, TableError, RuleError, ImageError, BackboneErro
 def run(args: Sequence[str]) -> int:
     """Run one of anomalib's commands; returns the exit status.
 
-    0 done; 1 failed, with the traceback in a file; 2 a wrong option, data that cannot be used, or a place that cannot
-    be written to: one line says which; 130 or 143 ended by SIGINT or SIGTERM, with the line that resumes a training.
+    0 done; 1 failed, or the test is done and something that follows it failed, with the traceback in a file; 2 a wrong
+    option, data that cannot be used, or a place that cannot be written to: one line says which; 130 or 143 ended by
+    SIGINT or SIGTERM, with the line that resumes a training.
     """
     line: CommandLine | None = None
     with seeds.own_run(), on_signals() as stop:
@@ -248,13 +250,15 @@ def run(args: Sequence[str]) -> int:
             before_run.check_words(args[0], args[1:])
             line = CommandLine(with_addresses(args), run=False)
             line._run_subcommand()
+            trainer = getattr(getattr(line, "engine", None), "_trainer", None)
+            failed = failures_of(getattr(trainer, "callbacks", ()))
         except (Stopped, SystemExit):  # lightning ends the program after a signal
             if stop.signum is None:
                 raise
             return _stopped(stop.signum, args, line)
         except Exception as error:
             return _failed(error, line)
-    return 0
+    return FAILED if failed else 0
 
 
 def _stopped(signum: int, args: Sequence[str], line: CommandLine | None) -> int:

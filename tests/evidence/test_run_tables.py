@@ -40,4 +40,4 @@ def test_an_unlabelled_batch_of_a_foreign_data_module_is_named():
     from types import SimpleNamespace
 
     with pytest.raises(TableError, match=r"Not every test image has a label: .*a\.png"):
-        tables.rows_of(SimpleNamespace(gt_label=None, image_path=["a.png"]), (), None)
+        tables.rows_of(SimpleNamespace(gt_label=None, image_path=["a.png"]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from medanomaly.evidence.check_caveats import CHECK_CAVEATS, SPLIT_CAVEATS
 from medanomaly.evidence.metrics import wilson
+from medanomaly.evidence.run_caveats import failed, unranked
 from medanomaly.evidence.said import note, warning
 
 #: Below so many images of a class, figures are anecdotes.
@@ -26,7 +27,8 @@ def caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
         Records with ``severity`` (``warning`` or ``note``), ``title`` and ``text``.
     """
     of_data = (_few, _groups, _masks)
-    return _found(evidence, (*SPLIT_CAVEATS, _one_class, _ranking, *_OF_POINT, *CHECK_CAVEATS, *of_data))
+    checks = (*_OF_POINT, *CHECK_CAVEATS, *of_data)
+    return _found(evidence, (failed, unranked, *SPLIT_CAVEATS, _one_class, _ranking, *checks))
 
 
 def of_operating_point(evidence: dict[str, Any]) -> list[dict[str, str]]:

@@ -222,6 +222,8 @@ def prevalence(evidence: Evidence) -> str | None:
 def table(evidence: Evidence) -> str | None:
     """The 2 × 2 table."""
     counts = evidence["image"]["confusion"]
+    if counts is None:
+        return None
     return (
         f"{counts['true_positive']} hits, {counts['false_negative']} misses, {counts['false_positive']} false alarms, "
         f"{counts['true_negative']} rightly passed."
@@ -244,6 +246,8 @@ def accuracy(evidence: Evidence) -> str | None:
 def failures(evidence: Evidence) -> str | None:
     """Where to look for wrong decisions."""
     counts = evidence["image"]["confusion"]
+    if counts is None:
+        return None
     by = " Figures by subgroup are under “Subgroups”." if _columns(evidence) else ""
     return (
         f"{counts['false_negative']} misses and {counts['false_positive']} false alarms; the worst are pictured under "

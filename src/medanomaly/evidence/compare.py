@@ -43,7 +43,9 @@ def read(folder: Path) -> pd.DataFrame:
         raise CompareError(str(error)) from error
     lacks = [name for name in _NEEDED if name not in table]
     if lacks:
-        raise CompareError(f"{file} has no column {', '.join(lacks)}")
+        known = {"raw_score": "raw scores of this run are not known", "decision": "this run decides nothing"}
+        why = "; ".join(known[name] for name in lacks if name in known)
+        raise CompareError(f"{file} has no column {', '.join(lacks)}" + (f": {why}" if why else ""))
     try:
         scores = ranked(table)
     except ValueError as error:

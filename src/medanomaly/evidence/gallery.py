@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +17,19 @@ def kinds_of(row: Mapping[str, Any]) -> list[tuple[str, float]]:
 
     Args:
         row: Of the predictions: ``abnormal``, ``decision``, ``raw_score``, ``score`` in (0, 1) with 0.5 at the
-            operating point, and for a two-sided rule ``distance``.
+            operating point, and for a two-sided rule ``distance``. All but the first may be missing.
+
+    Returns:
+        Kinds and ranks; none for a row whose score is not finite.
     """
-    deciding = float(row.get("distance", row["raw_score"]))
-    found = [("borderline", -abs(float(row["score"]) - 0.5))]
+    score = row.get("score")
+    deciding = row.get("distance", row.get("raw_score", score))
+    if deciding is None or not math.isfinite(deciding):
+        return []
+    deciding = float(deciding)
+    found = [] if score is None else [("borderline", -abs(float(score) - 0.5))]
+    if "decision" not in row:
+        return found
     if row["abnormal"] and row["decision"]:
         found.append(("hit", deciding))
     elif row["decision"]:
@@ -62,9 +72,9 @@ class Gallery:
                 kind=kind,
                 path=row["path"],
                 label="",
-                raw_score=float(row["raw_score"]),
-                score=float(row["score"]),
-                decision=bool(row["decision"]),
+                raw_score=float(row["raw_score"]) if "raw_score" in row else None,
+                score=float(row["score"]) if "score" in row else None,
+                decision=bool(row["decision"]) if "decision" in row else None,
                 **pictures,
             )
             # The number breaks ties, so that cases themselves are never compared and repeats give the same pictures.

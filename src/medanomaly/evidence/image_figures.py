@@ -14,12 +14,15 @@ from medanomaly.evidence.delong import auroc_interval
 from medanomaly.evidence.estimates import Asked, estimate, estimates, figure, number, proportion
 from medanomaly.evidence.metrics import NAN, Confusion, GroupBootstrap, Ranking
 from medanomaly.evidence.run_tables import PART, ranked
+from medanomaly.evidence.stages import ScoreError
 
 DRAWS = 1000
 #: Shares of abnormal images that predictive values are given for: screening and referral; the test's own besides.
 PREVALENCES = (0.01, 0.1)
 #: Largest false-positive rate of the partial AUROC.
 MAX_FPR = 0.1
+NO_SCORE = "raw scores are not known"
+NO_DECISION = "the model has no threshold, so it decides nothing"
 
 
 def image_metrics(
@@ -27,62 +30,111 @@ def image_metrics(
     seed: int = 0,
     validation: pd.DataFrame | None = None,
     prevalences: Sequence[float] = PREVALENCES,
+    unranked: str | None = None,
 ) -> dict[str, Any]:
     """Image figures with intervals.
 
     Args:
         predictions: One row an image with ``raw_score`` (float), ``decision`` and ``abnormal`` (bool), ``group``,
             ``part_…`` (float) for each part of the score, and for a two-sided rule the ``distance`` (float) from its
-            centre, which then is what is ranked.
+            centre, which then is what is ranked. Without ``raw_score`` what ranks is undefined, without ``decision``
+            what decides.
         seed: Seed of the bootstrap.
         validation: Likewise of the validation images; with both classes, scores become probabilities by Platt's method
             fitted on them. None or one class leaves calibration out.
         prevalences: Shares of abnormal images in (0, 1) that predictive values are given for.
+        unranked: Why there are no raw scores, where there are none.
 
     Raises:
-        ValueError: if a score is NaN or infinite; names the images.
+        ScoreError: if a score is NaN or infinite; names the images.
     """
-    scores = ranked(predictions)
     abnormal = predictions["abnormal"].to_numpy(dtype=bool)
-    decision = predictions["decision"].to_numpy(dtype=bool)
-    bad = predictions.loc[~np.isfinite(scores), "path"]
-    if len(bad):
-        raise ValueError(f"{len(bad)} images have a NaN or infinite score: {', '.join(map(str, bad[:5]))}")
-    table, bootstrap = Confusion.of(decision, abnormal), GroupBootstrap(predictions["group"], DRAWS, seed)
+    scores = ranked(predictions) if "raw_score" in predictions else None
+    decision = predictions["decision"].to_numpy(dtype=bool) if "decision" in predictions else None
+    if scores is not None and not np.isfinite(scores).all():
+        bad = predictions.loc[~np.isfinite(scores), "path"]
+        listed = f": {', '.join(map(str, bad[:5]))}"
+        raise ScoreError(f"{len(bad)} images have a NaN or infinite score", listed)
+    bootstrap = GroupBootstrap(predictions["group"], DRAWS, seed)
     own = float(abnormal.mean()) if 0 < abnormal.sum() < len(abnormal) else None
-    drawn = _drawn(scores, abnormal, decision, bootstrap)
-    one_class = _one_class(abnormal)
+    one_class = _one_class(abnormal) if scores is not None else unranked or NO_SCORE
+    drawn = _drawn(scores, abnormal, decision, bootstrap, one_class)
+    return {
+        **_counted(predictions, bootstrap.number),
+        "auroc": {**drawn["auroc"], "delong": _delong(scores, abnormal, predictions["group"])},
+        "partial_auroc": {**drawn["partial_auroc"], "fpr": MAX_FPR},
+        "average_precision": drawn["average_precision"] if own is not None else undefined(one_class),
+        "f1": drawn["f1"],
+        "mcc": drawn["mcc"],
+        **(_undecided(NO_DECISION) if decision is None else _decided(decision, abnormal, prevalences, own)),
+        "flag_all_f1": number(tables.flag_all_f1(float(abnormal.mean()))),
+        "parts": {
+            name.removeprefix(PART): _part(predictions[name].to_numpy(dtype=np.float64), abnormal, bootstrap)
+            for name in predictions.columns
+            if name.startswith(PART)
+        },
+        "calibration": None if scores is None else _calibration(scores, abnormal, validation, predictions),
+    }
+
+
+def _part(values: np.ndarray, abnormal: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
+    if not np.isfinite(values).all():
+        return undefined("it is NaN or infinite for some images")
+    return estimate(Ranking(values, abnormal).auroc, bootstrap, _one_class(abnormal))
+
+
+def undefined(reason: str) -> dict[str, Any]:
+    """A figure that could not be made."""
+    return {"value": None, "low": None, "high": None, "interval": "", "reason": reason}
+
+
+def undefined_metrics(predictions: pd.DataFrame, reason: str) -> dict[str, Any]:
+    """The record of :func:`image_metrics` where figures could not be made: counts, and each figure undefined."""
+    return {
+        **_counted(predictions, int(predictions["group"].nunique()) if "group" in predictions else len(predictions)),
+        "auroc": {**undefined(reason), "delong": _delong(None, np.empty(0), predictions["path"])},
+        "partial_auroc": {**undefined(reason), "fpr": MAX_FPR},
+        **{name: undefined(reason) for name in ("average_precision", "f1", "mcc")},
+        **_undecided(reason),
+        "flag_all_f1": None,
+        "parts": {},
+        "calibration": None,
+    }
+
+
+def _counted(predictions: pd.DataFrame, groups: int) -> dict[str, Any]:
+    abnormal = predictions["abnormal"].to_numpy(dtype=bool)
     return {
         "images": len(predictions),
         "normal": int((~abnormal).sum()),
         "abnormal": int(abnormal.sum()),
-        "prevalence": float(abnormal.mean()),
-        "groups": bootstrap.number,
-        "auroc": {**drawn["auroc"], "delong": _delong(scores, abnormal, predictions["group"])},
-        "partial_auroc": {**drawn["partial_auroc"], "fpr": MAX_FPR},
-        "average_precision": drawn["average_precision"]
-        if own is not None
-        else {"value": None, "low": None, "high": None, "interval": "", "reason": one_class},
+        "prevalence": float(abnormal.mean()) if len(abnormal) else None,
+        "groups": groups,
+    }
+
+
+def _decided(
+    decision: np.ndarray, abnormal: np.ndarray, prevalences: Sequence[float], own: float | None
+) -> dict[str, Any]:
+    """Figures of the 2×2 table."""
+    table = Confusion.of(decision, abnormal)
+    return {
         "sensitivity": proportion(*table.sensitivity),
         "specificity": proportion(*table.specificity),
         "precision": proportion(*table.precision),
-        "f1": drawn["f1"],
-        "flag_all_f1": number(tables.flag_all_f1(float(abnormal.mean()))),
         "balanced_accuracy": figure(tables.balanced_accuracy(table), "95 % Newcombe, of both Wilson intervals"),
-        "mcc": drawn["mcc"],
         "likelihood_ratio_positive": figure(tables.positive_likelihood_ratio(table), "95 % log method"),
         "likelihood_ratio_negative": figure(tables.negative_likelihood_ratio(table), "95 % log method"),
         "predictive_values": _predictive(table, prevalences, own),
         "confusion": vars(table).copy(),
-        "parts": {
-            name.removeprefix(PART): estimate(
-                Ranking(predictions[name].to_numpy(dtype=np.float64), abnormal).auroc, bootstrap, one_class
-            )
-            for name in predictions.columns
-            if name.startswith(PART)
-        },
-        "calibration": _calibration(scores, abnormal, validation, predictions),
     }
+
+
+def _undecided(reason: str) -> dict[str, Any]:
+    """What :func:`_decided` gives, where no decision is known."""
+    names = ("sensitivity", "specificity", "precision", "balanced_accuracy", "likelihood_ratio_positive",
+             "likelihood_ratio_negative")  # fmt: skip
+    return {**{name: undefined(reason) for name in names}, "predictive_values": [], "confusion": None}
 
 
 def _one_class(abnormal: np.ndarray) -> str:
@@ -90,34 +142,43 @@ def _one_class(abnormal: np.ndarray) -> str:
 
 
 def _drawn(
-    scores: np.ndarray, abnormal: np.ndarray, decision: np.ndarray, bootstrap: GroupBootstrap
+    scores: np.ndarray | None,
+    abnormal: np.ndarray,
+    decision: np.ndarray | None,
+    bootstrap: GroupBootstrap,
+    unranked: str,
 ) -> dict[str, dict[str, Any]]:
     """The figures whose intervals are made by drawing groups, from the same draws."""
-    ranking, cell = Ranking(scores, abnormal), 2 * abnormal + decision
-    one_class = _one_class(abnormal)
+    ranking = None if scores is None else Ranking(scores, abnormal)
+    cell = None if decision is None else 2 * abnormal + decision
 
     def metrics(weights: np.ndarray | None) -> list[float]:
+        areas = (NAN, NAN, NAN) if ranking is None else ranking.areas(MAX_FPR, weights)
+        if cell is None:
+            return [*areas, NAN, NAN]
         true_negative, false_positive, false_negative, true_positive = np.bincount(cell, weights, 4)
         either = 2 * true_positive + false_positive + false_negative
         counts = Confusion(int(true_positive), int(false_positive), int(false_negative), int(true_negative))
         return [
-            *ranking.areas(MAX_FPR, weights),
+            *areas,
             2 * true_positive / either if either else NAN,
             tables.matthews(counts),
         ]
 
     asked = {
-        "auroc": Asked(one_class),
+        "auroc": Asked(unranked),
         # McClish's scale is centred on chance: below 0.5 it may leave [0, 1].
-        "partial_auroc": Asked(one_class, share=False),
-        "average_precision": Asked(one_class),
-        "f1": Asked("nothing is abnormal and nothing flagged"),
-        "mcc": Asked("all images are decided alike", share=False),
+        "partial_auroc": Asked(unranked, share=False),
+        "average_precision": Asked(unranked),
+        "f1": Asked(NO_DECISION if cell is None else "nothing is abnormal and nothing flagged"),
+        "mcc": Asked(NO_DECISION if cell is None else "all images are decided alike", share=False),
     }
     return estimates(metrics, asked, bootstrap)
 
 
-def _delong(scores: np.ndarray, abnormal: np.ndarray, groups: pd.Series) -> dict[str, Any]:
+def _delong(scores: np.ndarray | None, abnormal: np.ndarray, groups: pd.Series) -> dict[str, Any]:
+    if scores is None:
+        return {"low": None, "high": None, "interval": ""}
     found = auroc_interval(scores, abnormal, groups.to_numpy())
     return {"low": number(found.low), "high": number(found.high), "interval": f"95 % {found.method}"}
 

@@ -30,9 +30,9 @@ class Case:
     kind: str  #: one of KINDS
     path: str  #: path of the image; its file name is shown, the whole path is in the title attribute
     label: str  #: name of the class, such as "normal" or "bleeding"
-    raw_score: float  #: in the unit of the model
-    score: float  #: in (0, 1), 0.5 at the operating point
-    decision: bool  #: True where the image is flagged as abnormal
+    raw_score: float | None  #: in the unit of the model; None where it is not known
+    score: float | None  #: in (0, 1), 0.5 at the operating point; None where none was mapped
+    decision: bool | None  #: True where the image is flagged as abnormal; None where nothing was decided
     image: np.ndarray  #: (H, W, 3) float32 in [0, 1], RGB
     heat: np.ndarray | None  #: (H, W) float32 in (0, 1), 0.5 at the pixel threshold
     mask: np.ndarray | None  #: (H, W) bool, the truth where it is known; one that marks nothing is not shown

@@ -79,6 +79,29 @@ class PixelFigures:
         }
 
 
+def undefined_figures(images: int, with_mask: int, reason: str, mask_note: str = "") -> dict[str, Any]:
+    """The record of :meth:`PixelFigures.figures` where figures could not be made.
+
+    Args:
+        images: Images whose pixels were looked at.
+        with_mask: How many of them have a mask.
+        reason: Why nothing is known.
+        mask_note: As there.
+    """
+    figure = {"value": None, "low": None, "high": None, "interval": "", "reason": reason}
+    return {
+        "images": images,
+        "with_mask": with_mask,
+        "regions": None,
+        "auroc": figure,
+        "aupro": dict(figure),
+        "dice": None,
+        "froc": None,
+        "froc_at": [],
+        "mask_note": mask_note,
+    }
+
+
 def dice_record(overlap: Overlap, bootstrap: GroupBootstrap) -> dict[str, Any]:
     """Dice at the pixel threshold: the mean over images with a mask comes first, for each patient counts alike in it.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from medanomaly.evidence import charts, curves, wording
+from medanomaly.evidence import charts, curves, run_caveats, wording
 from medanomaly.evidence.checklist import filled
 from medanomaly.evidence.honesty import subgroups, told
 from medanomaly.evidence.limits import INTENDED_USE, limits
@@ -34,7 +35,7 @@ def completed(evidence: Mapping[str, Any]) -> dict[str, Any]:
     """The evidence with every key that the page looks at; what an older run lacks is None or empty.
 
     Raises:
-        KeyError: if there is no ``image`` with its counts and its 2 × 2 table, without which there is nothing to show.
+        KeyError: if there is no ``image`` with its counts, without which there is nothing to show.
     """
     image = evidence["image"]
     checks = dict(evidence.get("checks") or {})
@@ -51,14 +52,24 @@ def completed(evidence: Mapping[str, Any]) -> dict[str, Any]:
             "predictive_values": [],
             "parts": {},
             **{key: value for key, value in image.items() if value is not None},
-            "confusion": image["confusion"],
+            "confusion": image.get("confusion"),
+            **{key: image[key] for key in ("images", "normal", "abnormal")},
         },
         "pixel": {"auroc": {}, "aupro": {}, "dice": None, "froc": None, "froc_at": [], "mask_note": "",
                   **evidence["pixel"]} if evidence.get("pixel") else None,
         "checks": checks,
+        "unranked": evidence.get("unranked"),
+        "failed": evidence.get("failed") or [],
         "caveats": as_meant(evidence.get("caveats")) or [],
         "skipped": evidence.get("skipped") or [],
     }  # fmt: skip
+
+
+def in_order(caveats: Sequence[Mapping[str, str]], failed: Sequence[Mapping[str, Any]]) -> list[Mapping[str, str]]:
+    """Caveats, warnings first; what failed stands before them, with each error and where its traceback is."""
+    others = [caveat for caveat in caveats if caveat["title"] != run_caveats.FAILED]
+    first = [] if not failed else [run_caveats.of_failures(failed, whole=True)]
+    return [*first, *sorted(others, key=lambda caveat: caveat["severity"] != "warning")]
 
 
 def environment() -> jinja2.Environment:
@@ -81,30 +92,43 @@ def render(
     abnormal: np.ndarray,
     cases: Sequence[Case],
     no_pictures: str = "No pictures were chosen for this page.",
+    stage: Callable[[str], AbstractContextManager] = nullcontext,
 ) -> str:
     """The whole page as one self-contained HTML string.
 
     Args:
         evidence: the figures of a run, schema 1. Any value may be None (undefined), and "pixel" as a whole; keys that
             an older run did not write may be missing.
-        scores: (n,) float, raw scores of the test images; for a two-sided rule their distances from its centre.
+        scores: (n,) float, raw scores of the test images; for a two-sided rule their distances from its centre; of a
+            run whose raw scores are not known, its mapped ones, which are shown and not ranked.
         abnormal: (n,) bool, their truth.
         cases: picture rows, shown by kind and otherwise in the given order. Pictures are scaled down to at most 320
             pixels a side, and further where there are many, so that together they stay below 8.5 MB.
         no_pictures: what the page says where there are no cases.
+        stage: a context for each chart and for the pictures, by name; one that ends exceptions leaves the chart out.
+            ``evidence["failed"]`` is looked at after them.
     """
     whole = completed(evidence)
     point, image, pixel = whole["operating_point"] or {}, whole["image"], whole["pixel"] or {}
     threshold = point.get("threshold")
-    name = "raw score" if point.get("centre") is None else "distance of raw score"
+    ranks = whole["unranked"] is None
+    name = ("raw score" if point.get("centre") is None else "distance of raw score") if ranks else "score, not raw"
     precision = f"average precision {wording.with_span(image['average_precision'])}"
-    drawn = {
-        "histogram": charts.score_histogram(scores, abnormal, threshold, name),
-        "roc": curves.roc(scores, abnormal, threshold, f"AUROC {wording.with_span(image['auroc'])}"),
-        "precision_recall": curves.precision_recall(scores, abnormal, threshold, precision),
-        "calibration": _calibration(image["calibration"]),
-        "froc": curves.froc(pixel.get("froc") or []),
+    plans: dict[str, Callable[[], str | None]] = {
+        "histogram": lambda: charts.score_histogram(scores, abnormal, threshold, name),
+        "roc": lambda: curves.roc(scores, abnormal, threshold, f"AUROC {wording.with_span(image['auroc'])}"),
+        "precision_recall": lambda: curves.precision_recall(scores, abnormal, threshold, precision),
+        "calibration": lambda: _calibration(image["calibration"]),
+        "froc": lambda: curves.froc(pixel.get("froc") or []),
     }
+    drawn: dict[str, str | None] = dict.fromkeys(plans)
+    for key, plan in plans.items():
+        if ranks or key not in ("roc", "precision_recall"):
+            with stage(f"chart {key.replace('_', ' ')}"):
+                drawn[key] = plan()
+    pictures: list[Any] = []
+    with stage("pictures"):
+        pictures = galleries(cases)
     template = environment().get_template("report.html.j2")
     return template.render(
         evidence=whole,
@@ -114,11 +138,11 @@ def render(
         pixel=whole["pixel"],
         point=whole["operating_point"],
         summary=wording.summary(whole),
-        caveats=sorted(whole["caveats"], key=lambda caveat: caveat["severity"] != "warning"),
+        caveats=in_order(whole["caveats"], evidence.get("failed") or []),
         charts={name: None if chart is None else Markup(chart) for name, chart in drawn.items()},
         checks=told(whole["checks"], image["auroc"], whole["data"]["groups_known"]),
         subgroups=subgroups(whole["checks"].get("subgroups") or {}),
-        galleries=galleries(cases),
+        galleries=pictures,
         no_pictures=no_pictures,
         limits=limits(whole),
         intended_use=INTENDED_USE,

@@ -12,6 +12,7 @@ import pandas as pd
 from medanomaly.cells import some
 from medanomaly.data.filled import TableError
 from medanomaly.decision.decider import Decider
+from medanomaly.evidence.atomic import replacing
 
 PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
 #: Columns that hold the parts of a raw score begin so.
@@ -34,6 +35,11 @@ def joined(rows: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
         ("group", rows["path"]),
     ):
         rows[column] = rows["path"].map(known[column]).fillna(fallback) if column in known else fallback
+    return ordered(rows)
+
+
+def ordered(rows: pd.DataFrame) -> pd.DataFrame:
+    """Columns in the order of the run's files; others than these and the parts of scores are left out."""
     parts = [name for name in rows.columns if name.startswith(PART)]
     return rows[[name for name in _FIRST if name in rows] + parts]
 
@@ -72,8 +78,20 @@ def extra(raw: np.ndarray, point: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def ranked(predictions: pd.DataFrame) -> np.ndarray:
-    """The scores (n,) that decide: raw ones, or a two-sided rule's distances."""
+    """The scores (n,) that decide: raw ones, or a two-sided rule's distances.
+
+    Raises:
+        KeyError: where raw scores are not known.
+    """
     return predictions["distance" if "distance" in predictions else "raw_score"].to_numpy(dtype=np.float64)
+
+
+def shown(predictions: pd.DataFrame) -> np.ndarray:
+    """The scores (n,) of a histogram: those that decide; where raw ones are not known, mapped ones; NaN without."""
+    if "raw_score" in predictions:
+        return ranked(predictions)
+    known = "score" in predictions
+    return predictions["score"].to_numpy(dtype=np.float64) if known else np.full(len(predictions), np.nan)
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -98,33 +116,64 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
-    """Write a table; nine digits keep 32-bit scores exactly."""
-    rows.to_csv(path, index=False, float_format="%.9g")
+    """Write a table as a whole or not at all; nine digits keep 32-bit scores exactly."""
+    with replacing(path) as part:
+        rows.to_csv(part, index=False, float_format="%.9g")
 
 
-def rows_of(batch: Any, names: Sequence[str], post: Any) -> list[dict[str, Any]]:
-    """A tested batch as rows: truth, scores, decision and parts of each image.
+def rows_of(batch: Any) -> list[dict[str, Any]]:
+    """A tested batch as rows: path, truth and, as far as they are known, raw score, score and decision of each image.
 
     Args:
-        batch: After the operating point: ``image_path``, ``gt_label``, ``raw_score``, ``pred_score``, ``pred_label``.
-        names: Names of the score's parts, which the batch then has as ``parts`` (B, number of names).
-        post: The operating point; another post-processor leaves raw scores to decide.
+        batch: After the post-processor: ``image_path``, ``gt_label``, ``raw_score``, ``pred_score``, ``pred_label``.
+            All but the first two may be None.
 
     Raises:
-        TableError: if the batch has no labels, as a foreign data module's has where a label is unknown.
+        TableError: if the batch has no labels, see :func:`labelled`.
+    """
+    labelled(batch)
+    number, columns = len(batch.gt_label), {"path": list(batch.image_path)}
+    columns["abnormal"] = batch.gt_label.flatten().cpu().bool().tolist()
+    if getattr(batch, "raw_score", None) is not None:
+        columns["raw_score"] = batch.raw_score.detach().flatten().float().cpu().numpy()
+    for name, field in (("score", batch.pred_score), ("decision", batch.pred_label)):
+        if field is not None and field.numel() == number:
+            values = field.detach().flatten().cpu()
+            columns[name] = values.bool().tolist() if name == "decision" else values.float().numpy()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def labelled(batch: Any) -> None:
+    """Make sure that a tested batch has labels: without them there is nothing to compare scores with.
+
+    Raises:
+        TableError: if it has none, as a foreign data module's has where a label is unknown.
     """
     if batch.gt_label is None:
         raise TableError(f"Not every test image has a label: one is missing among {some(batch.image_path)}.")
-    raw = getattr(batch, "raw_score", batch.pred_score).flatten()
-    deciding = post.deciding(raw.to(post.image_centre.device)) if hasattr(post, "deciding") else raw
-    columns = {
-        "path": list(batch.image_path),
-        "abnormal": batch.gt_label.flatten().cpu().bool().tolist(),
-        "raw_score": raw.cpu().numpy(),
-        **({} if deciding is raw else {"distance": deciding.cpu().numpy()}),
-        "score": batch.pred_score.flatten().cpu().numpy(),
-        "decision": batch.pred_label.flatten().cpu().bool().tolist(),
-    }
-    if names:
-        columns |= {PART + name: column for name, column in zip(names, batch.parts.cpu().numpy().T, strict=True)}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def parts_of(batch: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The parts of a tested batch's scores as rows; ``batch.parts`` is (B, number of names)."""
+    columns = [PART + name for name in names]
+    return [dict(zip(columns, row, strict=True)) for row in batch.parts.detach().cpu().numpy()]
+
+
+def predictions_of(rows: Sequence[Mapping[str, Any]], mapped: bool) -> pd.DataFrame:
+    """All rows of a test as a table; a column that some rows lack is left out.
+
+    Args:
+        rows: Of :func:`rows_of`.
+        mapped: Whether ``score`` is known to be another scale than the raw one's. Otherwise a score that equals the
+            raw one throughout is left out: it was not mapped to (0, 1), and nothing is at 0.5.
+    """
+    found = pd.DataFrame(rows)
+    every = [name for name in found if all(name in row for row in rows)]
+    found = found[every]
+    if (
+        not mapped
+        and {"raw_score", "score"} <= set(found)
+        and np.array_equal(found["raw_score"].to_numpy(), found["score"].to_numpy(), equal_nan=True)
+    ):
+        found = found.drop(columns="score")
+    return found

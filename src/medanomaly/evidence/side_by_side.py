@@ -60,6 +60,7 @@ def render(sides: Sequence[Side]) -> str:
     drawn = [
         (f"{run['letter']}: {number(run['evidence']['image']['auroc'].get('value'))}", side.scores, side.abnormal)
         for run, side in zip(runs, sides, strict=True)
+        if run["evidence"]["unranked"] is None
     ]
     chart = curves.roc_of_runs(drawn)
     return (

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evidence import run_tables as tables
-from medanomaly.evidence.compare import CompareError, read
 
 EVIDENCE = "evidence.json"
 
@@ -29,7 +28,8 @@ class Stored:
         folder: The folder.
         evidence: The content of ``evidence.json``.
         predictions: One row a test image, as in ``predictions.csv``.
-        scores: The scores (n,) that decide: raw ones, or a two-sided rule's distances.
+        scores: The scores (n,) that decide: raw ones, or a two-sided rule's distances; mapped ones where raw ones are
+            not known. NaN where the model gave no finite one.
         abnormal: The truth (n,), bool.
     """
 
@@ -48,9 +48,7 @@ class Stored:
         """
         try:
             evidence = json.loads((folder / EVIDENCE).read_text(encoding="utf-8"))
-            images = int(evidence["image"]["images"])
-            if not evidence["image"]["confusion"]:
-                raise ValueError("it has no decisions")
+            images, *_ = (int(evidence["image"][key]) for key in ("images", "normal", "abnormal"))
         except FileNotFoundError:
             raise StoredError(
                 f"{folder}: is not a tested run (it has no {EVIDENCE}). Name the folder that `train` or `test` "
@@ -58,14 +56,19 @@ class Stored:
             ) from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoredError(f"{folder / EVIDENCE}: is unreadable ({error}). Test the run again.") from error
+        file = folder / tables.PREDICTIONS
+        if not file.is_file():
+            raise StoredError(f"{file} is not there. A run's folder holds it after `medanomaly train` or `test`.")
         try:
-            rows = read(folder)
-        except CompareError as error:
-            raise StoredError(str(error)) from error
-        if len(rows) != images:
+            predictions = tables.read(file)
+            if not predictions["abnormal"].isin([True, False]).all():
+                raise ValueError("column abnormal holds more than true and false")
+            scores = tables.shown(predictions)
+        except (OSError, ValueError, KeyError) as error:
+            raise StoredError(f"{file}: is unreadable ({error}). Test the run again.") from error
+        if len(predictions) != images:
             raise StoredError(
-                f"{folder}: {tables.PREDICTIONS} has {len(rows)} images and {EVIDENCE} {images}: they are not of one "
-                "test. Test the run again."
+                f"{folder}: {tables.PREDICTIONS} has {len(predictions)} images and {EVIDENCE} {images}: they are not "
+                "of one test. Test the run again."
             )
-        predictions = tables.read(folder / tables.PREDICTIONS)
-        return cls(folder, evidence, predictions, rows["ranked"].to_numpy(), rows["abnormal"].to_numpy(dtype=bool))
+        return cls(folder, evidence, predictions, scores, predictions["abnormal"].to_numpy(dtype=bool))

@@ -123,6 +123,11 @@ def summary(evidence: Mapping[str, Any]) -> str:
     """The result in a sentence or two of plain words, from the counts of the 2 × 2 table."""
     image = evidence["image"]
     table = image["confusion"]
+    if table is None:
+        return (
+            f"Decisions on the {image['images']} test images ({image['normal']} normal, {image['abnormal']} abnormal) "
+            "are not known."
+        )
     hits, alarms = table["true_positive"], table["false_positive"]
     abnormal, normal = hits + table["false_negative"], alarms + table["true_negative"]
     parts, missing = [], ""

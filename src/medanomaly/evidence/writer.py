@@ -1,47 +1,61 @@
-"""The callback that leaves evidence, predictions and a report in the run's folder after every test."""
+"""The callback that leaves predictions, weights, evidence and a report in the run's folder after every test."""
 
 from __future__ import annotations
 
-import json
 import logging
-import platform
+import math
+import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from anomalib.metrics import Evaluator
 from anomalib.visualization import Visualizer
 from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 
-from medanomaly import ranks, seeds
-from medanomaly.data.table import counts, digest
+from medanomaly import ranks
+from medanomaly.evidence import run_record as record
 from medanomaly.evidence import run_tables as tables
+from medanomaly.evidence.atomic import write_json, write_text
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.every import ALWAYS, CHECKS
+from medanomaly.evidence.collected import PICTURES, PIXELS, ROWS, Collected
 from medanomaly.evidence.gallery import Gallery
-from medanomaly.evidence.image_figures import image_metrics
-from medanomaly.evidence.pixel_figures import PixelFigures
+from medanomaly.evidence.guard import Guard
+from medanomaly.evidence.image_figures import image_metrics, undefined_metrics
+from medanomaly.evidence.kept import Kept, keep
+from medanomaly.evidence.pixel_figures import PixelFigures, undefined_figures
+from medanomaly.evidence.raw_outputs import RawOutputs
 from medanomaly.evidence.report import render
+from medanomaly.evidence.run_caveats import FAILED, with_failures
+from medanomaly.evidence.run_record import SCHEMA, WEIGHTS
+from medanomaly.evidence.stages import Stages
+
+__all__ = ["SCHEMA", "WEIGHTS", "EvidenceWriter", "write_json"]
 
 logger = logging.getLogger(__name__)
 
-#: Version of the layout of ``evidence.json`` and ``run.json``.
-SCHEMA = 1
-#: The tested weights, below the run's folder.
-WEIGHTS = "weights/tested.ckpt"
-_PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy")
+EVIDENCE, REPORT = "evidence.json", "report.html"
+POINT = "operating point"
 
 
 class EvidenceWriter(Visualizer):
-    """Write evidence, predictions, validation scores, report, split, run record and weights into the run's folder.
+    """Write predictions, validation scores, weights, split, run record, evidence and report into the run's folder.
 
-    Part of every medanomaly model plugin; for another anomalib model, name it under ``trainer.callbacks`` and give the
-    model an :class:`~medanomaly.decision.OperatingPoint`, so that raw scores are known.
+    Part of every medanomaly model plugin. For another anomalib model, name it as the model's ``visualizer`` or under
+    ``trainer.callbacks``, and give the model an :class:`~medanomaly.decision.OperatingPoint` as its
+    ``post_processor``: see docs/evidence.md for a configuration. With anomalib's own post-processor raw scores are
+    kept all the same, but there is no raw threshold, and no bundle can be made.
+
+    What cannot be had again comes first: predictions, validation scores and the tested weights are written as soon as
+    the last batch is through. Each stage after that stands alone. One that fails is named in ``failures``, in the
+    evidence, in the report and on the console, its traceback goes into ``failures/``, and the rest goes on.
 
     Args:
         cases: Pictures of each kind in the report (worst false alarms, worst misses, best hits).
@@ -55,20 +69,51 @@ class EvidenceWriter(Visualizer):
     def __init__(self, cases: int = 6, checks: bool = True) -> None:
         super().__init__()
         self.cases, self.checks = cases, checks
+        self._first, self._guard = RawOutputs(self._keep), Guard()
         self._steps = 0  # batches still to come, of several processes
-        self._clear(froc=False)
+        self._begin(Stages(), froc=False)
 
-    def _clear(self, froc: bool) -> None:
-        self._rows: list[dict[str, Any]] = []
-        self._pixels = PixelFigures(froc)
-        self._pixel_rows: list[int] = []
-        self._gallery = Gallery(self.cases)
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """What failed after the last test, as :class:`~medanomaly.evidence.stages.Stages` records it."""
+        return self._stages.failed
+
+    def _begin(self, stages: Stages, froc: bool) -> None:
+        self._stages = self._first.stages = stages
+        self._collected = Collected(stages, Gallery(self.cases), PixelFigures(froc))
+        self._kept = Kept()
+        self._evidence: dict[str, Any] | None = None
+        self._told = 0  # failures that the written evidence names
+        self._open = False  # whether a test is through, and it was not yet said what failed
+
+    def setup(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Begin a test: forget an earlier one, and take two places among the callbacks, before all others and after."""
+        del pl_module
+        if stage != "test":
+            return
+        others = [one for one in trainer.callbacks if one is not self and one is not self._first]
+        last = [one for one in others if isinstance(one, Checkpoint)]
+        trainer.callbacks = [self._first, *(one for one in others if one not in last), self, *last]
+        stages = Stages(Path(trainer.default_root_dir) if trainer.is_global_zero else None)
+        stages.forget_earlier()
+        self._begin(stages, froc=getattr(trainer.datamodule, "masks_enclose", False))
+        self._guard.protect(others, stages)
+
+    def teardown(self, trainer: Any, pl_module: LightningModule, stage: str) -> None:
+        """Leave the first place."""
+        del pl_module, stage
+        self._leave(trainer)
+
+    def _leave(self, trainer: Any) -> None:
+        self._open = False
+        self._guard.release()
+        self._first.release()
+        trainer.callbacks = [one for one in trainer.callbacks if one is not self._first]
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget what an earlier test left."""
+        """Count the batches of several processes."""
         del pl_module
         self._steps = int(max(ranks.counts(sum(trainer.num_test_batches)))) if ranks.number() > 1 else 0
-        self._clear(froc=getattr(trainer.datamodule, "masks_enclose", False))  # type: ignore[attr-defined]
 
     def on_test_batch_end(
         self,
@@ -86,167 +131,175 @@ class EvidenceWriter(Visualizer):
         del batch, batch_idx, dataloader_idx
         self._steps -= 1
         total = ranks.length(trainer.test_dataloaders)
-        outputs = ranks.on_first(outputs, None if total is None else max(0, total - len(self._rows)))
-        if outputs is None or not len(outputs.pred_score):
+        outputs = ranks.on_first(outputs, None if total is None else max(0, total - len(self._collected.rows)))
+        if outputs is None:
             return
-        model: Any = pl_module.model
-        names = model.part_names if getattr(outputs, "parts", None) is not None else ()
-        rows = tables.rows_of(outputs, names, getattr(pl_module, "post_processor", None))
-        first, truth = len(self._rows), np.array([row["abnormal"] for row in rows], dtype=bool)
-        self._rows += rows
-        for i, row in enumerate(rows):
-            self._gallery.offer(outputs, i, row, first + i)
-        if outputs.anomaly_map is not None and outputs.gt_mask is not None:
-            marked = outputs.gt_mask.flatten(1).any(dim=1).cpu().numpy()
-            known = np.flatnonzero(~truth | marked)
-            if len(known):
-                index = torch.as_tensor(known)
-                marks = None if outputs.pred_mask is None else outputs.pred_mask.cpu()[index]
-                self._pixels.update(outputs.anomaly_map.cpu()[index], outputs.gt_mask.cpu()[index], marks)
-                self._pixel_rows += (first + known).tolist()
+        tables.labelled(outputs)
+        with self._stages.stage(ROWS, once=True):
+            names = getattr(getattr(pl_module, "model", None), "part_names", ())
+            names = tuple(names) if getattr(outputs, "parts", None) is not None else ()
+            self._collected.add(outputs, names, getattr(pl_module, "post_processor", None))
+
+    def _keep(self, trainer: Any, pl_module: Any) -> None:
+        """All batches are through, and no other callback has been asked for its end of the epoch."""
+        for _ in range(self._steps):  # the last batches, of which this process has none
+            ranks.on_first(None)
+        self._steps = 0
+        self._kept = keep(self._stages, self._collected, trainer, pl_module)
+        self._open = True
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Compute, print and write; of several processes the first, while the others wait."""
-        for _ in range(self._steps):  # the last batches, of which this process has none
-            ranks.on_first(None)
-        out = Path(trainer.default_root_dir)
-        if self._rows and trainer.is_global_zero:
-            out.mkdir(parents=True, exist_ok=True)
-            self._write(trainer, pl_module, out)
-        if ranks.from_first(bool(self._rows)):
-            # The very weights that the figures belong to, whichever checkpoint callbacks the user configured.
-            trainer.save_checkpoint(out / WEIGHTS, weights_only=True)
-            if trainer.is_global_zero:
-                print(f"Report: {out / 'report.html'}")
+        if trainer.is_global_zero:
+            self._finish(trainer, pl_module)
+        ranks.from_first(None)
 
-    def _write(self, trainer: Any, pl_module: LightningModule, out: Path) -> None:
-        table = getattr(trainer.datamodule, "table", None)
-        post: Any = getattr(pl_module, "post_processor", None)
-        point = post.record() if hasattr(post, "record") else None
-        predictions = pd.DataFrame(self._rows)
-        if point:
-            predictions = predictions.assign(**tables.extra(predictions["raw_score"].to_numpy(np.float32), point))
-        predictions = tables.joined(predictions, table)
-        validation = None
-        if point and post.validation:
-            validation = tables.validation_table(post.validation, table)
-            tables.write(validation, out / tables.VALIDATION)
-            validation = tables.decided(validation, point)
-        evidence = self._evidence(trainer, pl_module, predictions, validation, table, point)
-        if evidence["pixel"]:
-            for name in ("auroc", "aupro"):
-                value = evidence["pixel"][name]["value"]
-                self.log(f"pixel_{name.upper()}", float("nan") if value is None else value)
-        labels = dict(zip(predictions["path"], predictions["label"], strict=True))
-        tables.write(predictions, out / tables.PREDICTIONS)
-        write_json(out / "evidence.json", evidence)
-        gallery = self._gallery.shown(labels)
-        page = render(evidence, tables.ranked(predictions), predictions["abnormal"].to_numpy(), gallery)
-        (out / "report.html").write_text(page, encoding="utf-8")
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say what failed."""
+        del pl_module
+        self._tell(trainer)
+
+    def on_exception(self, trainer: Any, pl_module: LightningModule, exception: BaseException) -> None:
+        """Evaluate a test that something else ended after its last batch."""
+        if self._open and isinstance(exception, Exception) and trainer.is_global_zero:
+            self._stages.note("another part of the test", exception)
+            if self._evidence is None:
+                self._finish(trainer, pl_module, log=False)
+            self._tell(trainer)
+        self._leave(trainer)
+
+    def _finish(self, trainer: Any, pl_module: Any, log: bool = True) -> None:
+        """Everything that can be made anew from what was kept."""
+        if self._kept.predictions is None:
+            return
+        self._evidence, out = self._made(trainer, pl_module), Path(trainer.default_root_dir)
         for name, rows in dict(getattr(pl_module, "findings", {})).items():
-            pd.DataFrame(rows).to_csv(out / f"{name}.csv", index=False, float_format="%.9g")
-        self._write_run(trainer, out, evidence, table)
-        for caveat in evidence["caveats"]:
-            if caveat["severity"] == "warning":
-                logger.warning("%s. %s", caveat["title"], caveat["text"])
+            with self._stages.stage(f"table {name}", out / f"{name}.csv"):
+                tables.write(pd.DataFrame(rows), out / f"{name}.csv")
+        if log:
+            with self._stages.stage("log"):
+                self._log(trainer, self._evidence)
+        self._publish(out)
+        if not self._stages.has_failed("page"):
+            print(f"Report: {out / REPORT}")
 
-    def _evidence(
-        self,
-        trainer: Any,
-        pl_module: Any,
-        predictions: pd.DataFrame,
-        validation: pd.DataFrame | None,
-        table: pd.DataFrame | None,
-        point: dict[str, Any] | None,
-    ) -> dict[str, Any]:
-        module = trainer.datamodule
-        pixel = None
-        if len(self._pixels):
-            groups = predictions["group"].to_numpy()[self._pixel_rows]
-            threshold = point is None or bool(point["pixel"])
-            pixel = self._pixels.figures(groups, getattr(module, "mask_note", ""), threshold)
-        options = _plain(dict(pl_module.hparams))
+    def _made(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
+        """The evidence, with what failed undefined."""
+        stages, module = self._stages, trainer.datamodule
+        run, data = record.names(trainer, pl_module), record.NO_DATA
+        with stages.stage("options of the run"):
+            run = record.run_section(trainer, pl_module)
+        with stages.stage("counts of the data"):
+            data = record.data_section(module)
+        point = self._point(pl_module, Path(trainer.default_root_dir))
+        known = "raw_score" in self._predictions
+        unranked = None if known else self._first.unranked or self._collected.unranked
         evidence: dict[str, Any] = {
             "schema": SCHEMA,
             "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            "run": {
-                "model": type(pl_module).__name__,
-                "model_class": f"{type(pl_module).__module__}.{type(pl_module).__name__}",
-                "data": type(module).__name__,
-                "data_class": f"{type(module).__module__}.{type(module).__name__}",
-                "options": options,
-                "data_options": _plain(dict(getattr(module, "hparams", {}))),
-                "seed": seeds.known_seed(pl_module),
-                "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
-                "checkpoints": list(getattr(pl_module, "findings", {}).get("checkpoint_choice", [])),
-                "versions": {
-                    **{name: v for name in _PACKAGES if (v := _version(name))},
-                    "python": platform.python_version(),
-                },
-            },
-            "data": {
-                "counts": counts(table) if table is not None else [],
-                "groups_known": getattr(module, "independent", False)
-                or (table is not None and bool(table["group"].duplicated().any())),
-                "split_sha256": digest(table) if table is not None else None,
-                "reading": module.reading.to_dict() if hasattr(module, "reading") else None,
-            },
+            "run": run,
+            "data": data,
             "operating_point": point,
-            "image": image_metrics(predictions, validation=validation),
-            "pixel": pixel,
+            "unranked": unranked,
+            "image": self._image_figures(point, unranked),
+            "pixel": self._pixel_figures(point, getattr(module, "mask_note", "")),
             "skipped": list(getattr(module, "skipped", [])),
-            "checks": run_checks(
-                module, pl_module, predictions, point, validation=validation, names=CHECKS if self.checks else ALWAYS
-            ),
+            "checks": None,
+            "failed": stages.failed,
+            "caveats": [],
         }
-        evidence["caveats"] = caveats(evidence)
+        with stages.stage("checks"):
+            names, known = CHECKS if self.checks else ALWAYS, self._kept.validation
+            evidence["checks"] = run_checks(
+                module, pl_module, self._predictions, point, validation=known, names=names, failed=stages.note
+            )
+        with stages.stage("caveats"):
+            evidence["caveats"] = caveats(evidence)
         return evidence
 
-    def _write_run(
-        self,
-        trainer: Any,
-        out: Path,
-        evidence: dict[str, Any],
-        table: pd.DataFrame | None,
-    ) -> None:
-        if table is not None:
-            root = Path(trainer.datamodule.root)
-            listed = table.assign(path=[_below(root, path) for path in table["image_path"]])
-            listed[["path", "label", "group", "split"]].to_csv(out / "split.csv", index=False)
-        run = evidence["run"]
-        write_json(
-            out / "run.json",
-            {
-                "schema": SCHEMA,
-                "model": {"class_path": run["model_class"], "weights": WEIGHTS},
-                "data": {"class_path": run["data_class"], "init_args": run["data_options"]},
-                "reading": evidence["data"]["reading"],
-            },
-        )
+    @property
+    def _predictions(self) -> pd.DataFrame:
+        assert self._kept.predictions is not None
+        return self._kept.predictions
 
+    def _point(self, pl_module: Any, out: Path) -> dict[str, Any] | None:
+        """The operating point's record; what only some rules know of an image goes into the predictions."""
+        post: Any = getattr(pl_module, "post_processor", None)
+        point, more = None, {}
+        if not hasattr(post, "record"):
+            return None
+        with self._stages.stage(POINT):
+            point = post.record()
+            more = tables.extra(self._predictions["raw_score"].to_numpy(np.float32), point)
+        if more:
+            with self._stages.stage(ROWS):
+                self._kept.predictions = tables.ordered(self._predictions.assign(**more))
+                tables.write(self._predictions, out / tables.PREDICTIONS)
+        return point
 
-def _below(root: Path, path: str) -> str:
-    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+    def _image_figures(self, point: dict[str, Any] | None, unranked: str | None) -> dict[str, Any]:
+        stages, validation = self._stages, None
+        if point and self._kept.validation is not None:
+            with stages.stage("validation decisions"):
+                validation = tables.decided(self._kept.validation, point)
+        # Without its record a rule with two sides is not known for one, and what ranks with it.
+        name = POINT if stages.has_failed(POINT) else "image figures"
+        if name != POINT:
+            with stages.stage(name):
+                return image_metrics(self._predictions, validation=validation, unranked=unranked)
+        return undefined_metrics(self._predictions, stages.reason(name))
 
+    def _pixel_figures(self, point: dict[str, Any] | None, note: str) -> dict[str, Any] | None:
+        stages, collected = self._stages, self._collected
+        if not collected.has_pixels:
+            return None
+        if collected.unmapped is None and not stages.has_failed(PIXELS):
+            with stages.stage(PIXELS):
+                groups = self._predictions["group"].to_numpy()[collected.pixel_rows]
+                return collected.pixels.figures(groups, note, threshold=point is None or bool(point["pixel"]))
+        reason = collected.unmapped or stages.reason(PIXELS)
+        return undefined_figures(len(collected.pixel_rows), collected.with_mask, reason, note)
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    def _log(self, trainer: Any, evidence: dict[str, Any]) -> None:
+        """Pixel figures for the trainer's table and loggers, but for what an evaluator logs under the same name."""
+        taken = {metric.name for one in trainer.callbacks if isinstance(one, Evaluator) for metric in one.test_metrics}
+        for name in ("auroc", "aupro"):
+            if evidence["pixel"] and f"pixel_{name.upper()}" not in taken:
+                value = evidence["pixel"][name]["value"]
+                self.log(f"pixel_{name.upper()}", math.nan if value is None else value)
+        for caveat in evidence["caveats"]:
+            if caveat["severity"] == "warning" and caveat["title"] != FAILED:
+                logger.warning("%s. %s", caveat["title"], caveat["text"])
 
+    def _publish(self, out: Path) -> None:
+        """Write evidence and report; the evidence once more where writing these failed in part."""
+        assert self._evidence is not None
+        stage = partial(self._stages.stage, once=True)
+        self._write_evidence(self._evidence, out)
+        with stage("page", out / REPORT):
+            cases = []
+            with stage(PICTURES):
+                labels = dict(zip(self._predictions["path"], self._predictions["label"], strict=True))
+                cases = self._collected.gallery.shown(labels)
+            scores, truth = tables.shown(self._predictions), self._predictions["abnormal"].to_numpy(dtype=bool)
+            write_text(out / REPORT, render(self._evidence, scores, truth, cases, stage=stage))
+        if self._told < len(self.failures):
+            self._write_evidence(self._evidence, out)
 
-def _plain(value: Any) -> Any:
-    """Options as JSON values; objects by their class name."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    return str(value) if isinstance(value, Path) else type(value).__name__
+    def _write_evidence(self, evidence: dict[str, Any], out: Path) -> None:
+        with self._stages.stage(EVIDENCE, out / EVIDENCE, once=True):
+            try:
+                write_json(out / EVIDENCE, with_failures(evidence))
+            except (TypeError, ValueError) as error:  # something that JSON does not know
+                self._stages.note(EVIDENCE, error)
+                evidence.update(record.json_values(evidence), failed=self.failures)
+                write_json(out / EVIDENCE, with_failures(evidence))
+        self._told = len(self.failures)
 
-
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a record of plain values; NaN and infinity are refused."""
-    path.write_text(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    def _tell(self, trainer: Any) -> None:
+        """Say on the console what failed, and write evidence and report anew if they do not name it."""
+        self._open = False
+        if self._evidence is not None and self._told < len(self.failures):
+            self._publish(Path(trainer.default_root_dir))
+        if self.failures and trainer.is_global_zero:
+            print(self._stages.line(), file=sys.stderr)

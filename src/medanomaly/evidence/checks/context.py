@@ -61,8 +61,17 @@ class Context:
 
     @property
     def scores(self) -> np.ndarray:
-        """What ranks the test images (n,): raw scores, or distances of a two-sided rule."""
-        return ranked(self.predictions)
+        """What ranks the test images (n,): raw scores, or distances of a two-sided rule.
+
+        Raises:
+            CheckError: if they are not known, or not finite.
+        """
+        if "raw_score" not in self.predictions:
+            raise CheckError("raw scores are not known")
+        scores = ranked(self.predictions)
+        if not np.isfinite(scores).all():
+            raise CheckError(f"{int((~np.isfinite(scores)).sum())} test images have a NaN or infinite score")
+        return scores
 
     @property
     def abnormal(self) -> np.ndarray:

@@ -43,6 +43,7 @@ def run_checks(
     seed: int = 0,
     validation: pd.DataFrame | None = None,
     names: Collection[str] = tuple(CHECKS),
+    failed: Callable[[str, Exception], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Every check of a tested run.
 
@@ -54,6 +55,7 @@ def run_checks(
         seed: Draws samples of images and control regions.
         validation: Rows as in ``validation.csv``; None where no operating point of ours keeps them.
         names: Those that are made.
+        failed: Told of each check that broke, by ``check NAME`` and its error; one that cannot be made did not.
 
     Returns:
         Records by name, see :mod:`medanomaly.evidence.checks`; plain JSON values.
@@ -63,17 +65,25 @@ def run_checks(
     for name in (name for name in CHECKS if name in names):
         check = CHECKS[name]
         started = time.perf_counter()
-        records[name] = _made(name, check, context)
+        records[name] = _made(name, check, context, failed)
         logger.debug("check %s: %.1f s", name, time.perf_counter() - started)
     return records
 
 
-def _made(name: str, check: Callable[[Context], dict[str, Any]], context: Context) -> dict[str, Any]:
+def _made(
+    name: str,
+    check: Callable[[Context], dict[str, Any]],
+    context: Context,
+    failed: Callable[[str, Exception], None] | None,
+) -> dict[str, Any]:
     try:
         return check(context)
     except CheckError as error:
         return {"reason": f"{error}"}
     except Exception as error:  # a check must not cost the run its results; the reason is in the record
-        logger.warning("The check %s could not be made (%s: %s).", name, type(error).__name__, error)
-        logger.debug("check %s", name, exc_info=True)
+        if failed is not None:
+            failed(f"check {name.replace('_', ' ')}", error)
+        else:
+            logger.warning("The check %s could not be made (%s: %s).", name, type(error).__name__, error)
+            logger.debug("check %s", name, exc_info=True)
         return {"reason": f"{type(error).__name__}: {error}"}

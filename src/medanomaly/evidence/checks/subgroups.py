@@ -162,6 +162,8 @@ def check(context: Context) -> dict[str, Any]:
     rows = known.reindex(context.predictions["path"])
     if rows["label"].isna().all():
         raise CheckError("the tested images are not in the sample table")
+    if "decision" not in context.predictions:
+        raise CheckError("the model decides nothing")
     decision = context.predictions["decision"].to_numpy(dtype=bool)
     cases = Cases(context.scores, decision, context.abnormal, context.groups)
     found = [{"column": name, **compare(cases, level)} for name, level in columns(rows).items()]

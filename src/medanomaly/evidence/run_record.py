@@ -1,0 +1,124 @@
+"""What a run was made of: model, data, options and versions, for ``run.json``, ``split.csv`` and the evidence."""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medanomaly import seeds
+from medanomaly.data.table import counts, digest
+
+#: Version of the layout of ``evidence.json`` and ``run.json``.
+SCHEMA = 1
+#: The tested weights, below the run's folder.
+WEIGHTS = "weights/tested.ckpt"
+RUN, SPLIT = "run.json", "split.csv"
+#: ``evidence["data"]`` where nothing is known.
+NO_DATA: dict[str, Any] = {"counts": [], "groups_known": False, "split_sha256": None, "reading": None}
+_PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy")
+
+
+def names(trainer: Any, pl_module: Any) -> dict[str, Any]:
+    """Names and classes of model and data: what of a run is known whatever else fails."""
+    module = getattr(trainer, "datamodule", None)
+    return {
+        "model": type(pl_module).__name__,
+        "model_class": f"{type(pl_module).__module__}.{type(pl_module).__name__}",
+        "data": type(module).__name__,
+        "data_class": f"{type(module).__module__}.{type(module).__name__}",
+    }
+
+
+def run_section(trainer: Any, pl_module: Any) -> dict[str, Any]:
+    """``evidence["run"]``: plain JSON values."""
+    options = plain(dict(pl_module.hparams))
+    return {
+        **names(trainer, pl_module),
+        "options": options,
+        "data_options": plain(dict(getattr(trainer.datamodule, "hparams", {}))),
+        "seed": seeds.known_seed(pl_module),
+        "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
+        "checkpoints": plain(list(getattr(pl_module, "findings", {}).get("checkpoint_choice", []))),
+        "versions": {**{name: v for name in _PACKAGES if (v := _version(name))}, "python": platform.python_version()},
+    }
+
+
+def data_section(module: Any) -> dict[str, Any]:
+    """``evidence["data"]``: plain JSON values."""
+    table = getattr(module, "table", None)
+    return {
+        "counts": counts(table) if table is not None else [],
+        "groups_known": bool(
+            getattr(module, "independent", False) or (table is not None and table["group"].duplicated().any())
+        ),
+        "split_sha256": digest(table) if table is not None else None,
+        "reading": reading(module),
+    }
+
+
+def reading(module: Any) -> dict[str, Any] | None:
+    """How the data module reads images; None for one that is not ours."""
+    return module.reading.to_dict() if hasattr(module, "reading") else None
+
+
+def run_json(trainer: Any, pl_module: Any) -> dict[str, Any]:
+    """``run.json``: what it takes to load the run again."""
+    module, named = trainer.datamodule, names(trainer, pl_module)
+    return {
+        "schema": SCHEMA,
+        "model": {"class_path": named["model_class"], "weights": WEIGHTS},
+        "data": {"class_path": named["data_class"], "init_args": plain(dict(getattr(module, "hparams", {})))},
+        "reading": reading(module),
+    }
+
+
+def split(module: Any) -> pd.DataFrame | None:
+    """``split.csv``: path (below the data's root where it lies there), label, group and split; None without a table."""
+    table = getattr(module, "table", None)
+    if table is None:
+        return None
+    root = Path(module.root)
+    listed = table.assign(path=[_below(root, path) for path in table["image_path"]])
+    return listed[["path", "label", "group", "split"]]
+
+
+def _below(root: Path, path: str) -> str:
+    return Path(path).relative_to(root).as_posix() if Path(path).is_relative_to(root) else path
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def json_values(value: Any) -> Any:
+    """A record that JSON can hold: figures that are NaN or infinite become None, what is not plain becomes text."""
+    if isinstance(value, dict):
+        return {str(key): json_values(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_values(item) for item in value]
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1:  # a number of numpy's
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def plain(value: Any) -> Any:
+    """Options as JSON values; numbers that JSON does not know as text, objects by their class name."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value) if isinstance(value, Path) else type(value).__name__
