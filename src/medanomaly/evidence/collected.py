@@ -85,7 +85,7 @@ class Collected:
             shown = SimpleNamespace(image=batch.image, anomaly_map=None, gt_mask=batch.gt_mask)
         distances: list[float] = []
         if hasattr(post, "deciding"):
-            distances = post.deciding(batch.raw_score.to(post.image_centre.device)).cpu().tolist()
+            distances = post.deciding(batch.raw_score.flatten().to(post.image_centre.device)).cpu().tolist()
         mapped = hasattr(post, "record") or any(row.get("score") != row.get("raw_score") for row in rows)
         for i, row in enumerate(rows):
             known = row if mapped else {name: value for name, value in row.items() if name != "score"}

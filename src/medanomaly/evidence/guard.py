@@ -20,7 +20,8 @@ class Guard:
     """Stands between a test and the metrics and visualizers in it, until it is released.
 
     A visualizer that fails (anomalib's reads each image file again, and does not know DICOM) draws nothing more. A
-    metric that fails is NaN.
+    metric that fails is NaN. So is one that needs what this model does not give, such as decisions without a threshold,
+    where anomalib would end the test; that is no failure.
     """
 
     def __init__(self) -> None:
@@ -35,9 +36,9 @@ class Guard:
             for hook in _HOOKS:
                 self._put(callback, hook, _quiet(getattr(callback, hook), type(callback).__name__, stages))
             for metric in getattr(callback, "test_metrics", ()):
-                name = f"metric {getattr(metric, 'name', type(metric).__name__)}"
-                self._put(metric, "update", _quiet(metric.update, name, stages))
-                self._put(metric, "compute", _computed(metric.compute, name, stages))
+                guarded = _Metric(metric, stages)
+                self._put(metric, "update", guarded.update)
+                self._put(metric, "compute", guarded.compute)
 
     def release(self) -> None:
         """Put everything back."""
@@ -62,14 +63,26 @@ def _quiet(function: Callable[..., Any], name: str, stages: Stages) -> Callable[
     return guarded
 
 
-def _computed(function: Callable[..., Any], name: str, stages: Stages) -> Callable[..., Any]:
-    """A metric's value; NaN where it failed in this process or, as computing it needs all of them, in another."""
+class _Metric:
+    """A metric's ``update`` and ``compute``, guarded."""
 
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        if any(ranks.counts(float(stages.has_failed(name)))):
-            return torch.tensor(float("nan"))
-        with stages.stage(name):
-            return function(*args, **kwargs)
+    def __init__(self, metric: Any, stages: Stages) -> None:
+        self._update, self._compute, self._stages = metric.update, metric.compute, stages
+        self._name = f"metric {getattr(metric, 'name', type(metric).__name__)}"
+        # Of a metric that is not strict, anomalib itself leaves such batches out.
+        self._needed = tuple(getattr(metric, "fields", ())) if getattr(metric, "strict", False) else ()
+        self._undefined = False
+
+    def update(self, batch: Any, *args: Any, **kwargs: Any) -> None:
+        """Take a batch, if it has what the metric needs."""
+        if any(getattr(batch, field, None) is None for field in self._needed):
+            self._undefined = True
+        else:
+            self._stages.attempt(self._name, lambda: self._update(batch, *args, **kwargs))
+
+    def compute(self, *args: Any, **kwargs: Any) -> Any:
+        """The value; NaN where it failed in this process or, as computing it needs all of them, in another."""
+        if not any(ranks.counts(float(self._undefined or self._stages.has_failed(self._name)))):
+            with self._stages.stage(self._name):
+                return self._compute(*args, **kwargs)
         return torch.tensor(float("nan"))
-
-    return guarded

@@ -42,7 +42,7 @@ __all__ = ["SCHEMA", "WEIGHTS", "EvidenceWriter", "write_json"]
 logger = logging.getLogger(__name__)
 
 EVIDENCE, REPORT = "evidence.json", "report.html"
-POINT = "operating point"
+POINT, FIGURES = "operating point", "image figures"
 
 
 class EvidenceWriter(Visualizer):
@@ -239,15 +239,14 @@ class EvidenceWriter(Visualizer):
 
     def _image_figures(self, point: dict[str, Any] | None, unranked: str | None) -> dict[str, Any]:
         stages, validation = self._stages, None
+        if stages.has_failed(POINT):  # its rule may have two sides: what ranks is not known
+            return undefined_metrics(self._predictions, stages.reason(POINT))
         if point and self._kept.validation is not None:
             with stages.stage("validation decisions"):
                 validation = tables.decided(self._kept.validation, point)
-        # Without its record a rule with two sides is not known for one, and what ranks with it.
-        name = POINT if stages.has_failed(POINT) else "image figures"
-        if name != POINT:
-            with stages.stage(name):
-                return image_metrics(self._predictions, validation=validation, unranked=unranked)
-        return undefined_metrics(self._predictions, stages.reason(name))
+        with stages.stage(FIGURES):
+            return image_metrics(self._predictions, validation=validation, unranked=unranked)
+        return undefined_metrics(self._predictions, stages.reason(FIGURES))
 
     def _pixel_figures(self, point: dict[str, Any] | None, note: str) -> dict[str, Any] | None:
         stages, collected = self._stages, self._collected

@@ -1,0 +1,436 @@
+"""No failure after a test loses the test: each stage raises in turn."""
+
+from __future__ import annotations
+
+import errno
+import json
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from anomalib.metrics import Evaluator
+from anomalib.visualization import ImageVisualizer
+from lightning import Callback
+from sklearn.metrics import roc_auc_score
+from tests.evidence.report_parts import Page
+from tests.evidence.small_runs import (
+    OurRedness,
+    evidence_of,
+    phantom,
+    predictions_of,
+    raw_scores,
+    test,
+    train,
+    undrawn,
+)
+
+from medanomaly.evidence import charts, curves, kept, report, run_record, run_tables, writer
+from medanomaly.evidence.checks.every import CHECKS
+from medanomaly.evidence.gallery import Gallery
+from medanomaly.evidence.pixel_figures import PixelFigures
+from medanomaly.evidence.pixels import PixelCurves
+from medanomaly.evidence.rank_metric import AUROC, default_evaluator
+from medanomaly.evidence.run_caveats import FAILED
+from medanomaly.evidence.writer import EvidenceWriter
+from medanomaly.export.rebuild import rebuild
+from medanomaly.training import run as command
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    undrawn(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model, its data, and the predictions of a test without failures."""
+    root = tmp_path_factory.mktemp("trained")
+    model, data = OurRedness(), phantom(root)
+    folder = train(model, data, root / "run")
+    assert evidence_of(folder)["failed"] == []
+    assert not (folder / "failures").exists()
+    return model, data, predictions_of(folder)
+
+
+def raising(error: BaseException):
+    def stage(*args: Any, **kwargs: Any):
+        raise error
+
+    return stage
+
+
+def writer_of(model) -> EvidenceWriter:
+    return model.visualizer
+
+
+def kept_whole(folder: Path, trained) -> None:
+    """What cannot be had again is there and right."""
+    model, data, before = trained
+    pd.testing.assert_frame_equal(predictions_of(folder), before)
+    expected = raw_scores(model, data)
+    found = predictions_of(folder)
+    np.testing.assert_allclose(found["raw_score"], expected["raw_score"], rtol=1e-6)
+    assert found["path"].tolist() == expected["path"].tolist()
+    validation = pd.read_csv(folder / "validation.csv")
+    assert len(validation) == 24
+    assert validation["raw_score"].min() > 100
+    state = torch.load(folder / "weights" / "tested.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(state["model.weight"], model.model.weight)
+    assert set(pd.read_csv(folder / "split.csv")["split"]) == {"train", "val", "test"}
+    assert json.loads((folder / "run.json").read_text())["model"]["weights"] == "weights/tested.ckpt"
+    assert not list(folder.rglob("*.part"))
+
+
+def named(folder: Path, model, stage: str, error: BaseException, err: str) -> None:
+    """The failure is in evidence, traceback, console, and what the exit status looks at."""
+    failed = {entry["stage"]: entry for entry in evidence_of(folder)["failed"]}
+    assert set(failed) == {stage}
+    assert type(error).__name__ in failed[stage]["error"]
+    text = (folder / failed[stage]["traceback"]).read_text(encoding="utf-8")
+    assert "Traceback" in text
+    assert type(error).__name__ in text
+    assert writer_of(model).failures == list(failed.values())
+    (line,) = [line for line in err.splitlines() if line.startswith("medanomaly: ")]
+    assert stage in line
+
+
+#: Stage, what is made to raise, and whether the report is there all the same.
+STAGES: list[tuple[str, Any, str]] = [
+    ("image figures", writer, "image_metrics"),
+    ("pixel figures", PixelFigures, "figures"),
+    ("pixel figures", PixelCurves, "update"),
+    ("pictures", Gallery, "offer"),
+    ("pictures", Gallery, "shown"),
+    ("pictures", report, "galleries"),
+    ("checks", writer, "run_checks"),
+    ("caveats", writer, "caveats"),
+    ("chart histogram", charts, "score_histogram"),
+    ("chart roc", curves, "roc"),
+    ("chart precision recall", curves, "precision_recall"),
+    ("chart calibration", curves, "calibration"),
+    ("chart froc", curves, "froc"),
+    ("page", writer, "render"),
+    ("page", report, "filled"),
+    ("operating point", run_tables, "extra"),
+    ("validation decisions", run_tables, "decided"),
+    ("options of the run", run_record, "run_section"),
+    ("counts of the data", run_record, "digest"),
+    ("log", EvidenceWriter, "_log"),
+]
+
+
+@pytest.mark.parametrize(("stage", "owner", "name"), STAGES, ids=[f"{stage}-{name}" for stage, _, name in STAGES])
+def test_a_stage_that_raises_costs_nothing_but_itself(stage, owner, name, trained, tmp_path, monkeypatch, capfd):
+    model, data, _ = trained
+    error = {"render": MemoryError(), "filled": FULL}.get(name, RuntimeError(f"broken: {name}"))
+    monkeypatch.setattr(owner, name, raising(error))
+    folder = test(model, data, tmp_path)
+    kept_whole(folder, trained)
+    named(folder, model, stage, error, capfd.readouterr().err)
+    evidence = evidence_of(folder)
+    assert evidence["caveats"][0]["title"] == FAILED
+    assert (folder / "report.html").exists() == (stage != "page")
+    if stage != "page":
+        page = Page((folder / "report.html").read_text(encoding="utf-8"))
+        assert not page.open
+        assert FAILED in page.text.split("Figures")[1]
+        assert f"failures/{stage.replace(' ', '_')}.txt" in page.text
+    if stage not in ("image figures", "operating point"):
+        assert evidence["image"]["auroc"]["value"] is not None
+    else:
+        assert evidence["image"]["auroc"]["value"] is evidence["image"]["confusion"] is None
+        assert "failed" in evidence["image"]["auroc"]["reason"]
+    assert (evidence["pixel"]["auroc"]["value"] is None) == (stage == "pixel figures")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_that_breaks_is_named_and_the_others_are_made(name, trained, tmp_path, monkeypatch, capfd):
+    model, data, _ = trained
+    monkeypatch.setitem(CHECKS, name, raising(KeyError(name)))
+    folder = test(model, data, tmp_path)
+    kept_whole(folder, trained)
+    named(folder, model, f"check {name.replace('_', ' ')}", KeyError(), capfd.readouterr().err)
+    assert set(evidence_of(folder)["checks"]) == set(CHECKS)
+
+
+#: Files that cannot be had again: each fails to be written, and the others are there.
+FIRST = {
+    "predictions": (kept, "_predictions", "predictions.csv"),
+    "validation scores": (kept, "_validation", "validation.csv"),
+    "weights": (torch, "save", "weights/tested.ckpt"),
+    "split": (run_record, "split", "split.csv"),
+    "run record": (run_record, "run_json", "run.json"),
+}
+
+
+@pytest.mark.parametrize("stage", FIRST)
+def test_files_that_cannot_be_written_cost_no_other(stage, trained, tmp_path, monkeypatch, capfd):
+    model, data, before = trained
+    owner, name, lost = FIRST[stage]
+    (tmp_path / lost).parent.mkdir(exist_ok=True)
+    (tmp_path / lost).write_text("of an earlier test")
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, raising(FULL))
+        folder = test(model, data, tmp_path)
+    assert [entry["stage"] for entry in writer_of(model).failures] == [stage]
+    assert stage in capfd.readouterr().err
+    for _, _, file in FIRST.values():
+        assert (folder / file).exists() == (file != lost), file
+    if stage != "predictions":
+        pd.testing.assert_frame_equal(predictions_of(folder), before)
+        assert (folder / "report.html").exists()
+        assert evidence_of(folder)["image"]["auroc"]["value"] is not None
+
+
+def test_a_disk_that_fills_after_the_predictions_leaves_them_whole(trained, tmp_path, monkeypatch, capfd):
+    model, data, before = trained
+    monkeypatch.setattr(Path, "write_text", raising(FULL))
+    folder = test(model, data, tmp_path)
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(predictions_of(folder), before)
+    assert torch.load(folder / "weights" / "tested.ckpt", weights_only=True)["state_dict"]
+    assert not list(folder.rglob("*.part"))
+    failed = writer_of(model).failures
+    assert {"run record", "evidence.json", "page"} <= {entry["stage"] for entry in failed}
+    assert all(entry["traceback"] is None for entry in failed)
+    assert "No space left" in capfd.readouterr().err
+
+
+def test_names_of_the_sample_table_are_left_out_where_they_cannot_be_joined(trained, tmp_path, monkeypatch):
+    model, data, _ = trained
+    joined = run_tables.joined
+    monkeypatch.setattr(
+        run_tables, "joined", lambda rows, table: joined(rows, None) if table is None else raising(ValueError())()
+    )
+    folder = test(model, data, tmp_path)
+    assert [entry["stage"] for entry in evidence_of(folder)["failed"]] == ["labels and groups"]
+    found = predictions_of(folder)
+    assert set(found["label"]) == {"normal", "abnormal"}
+    np.testing.assert_allclose(found["raw_score"], raw_scores(model, data)["raw_score"], rtol=1e-6)
+
+
+def test_a_figure_that_json_does_not_know_is_undefined_and_named(trained, tmp_path, monkeypatch):
+    model, data, _ = trained
+    made = writer.image_metrics
+
+    def with_nan(*args, **kwargs):
+        return made(*args, **kwargs) | {"f1": {"value": float("nan"), "low": None, "high": None, "interval": ""}}
+
+    monkeypatch.setattr(writer, "image_metrics", with_nan)
+    folder = test(model, data, tmp_path)
+    evidence = evidence_of(folder)
+    assert [entry["stage"] for entry in evidence["failed"]] == ["evidence.json"]
+    assert evidence["image"]["f1"]["value"] is None
+    assert evidence["image"]["auroc"]["value"] is not None
+    assert (folder / "report.html").exists()
+
+
+def test_a_table_of_findings_that_is_none_costs_no_other(trained, tmp_path):
+    model, data, _ = trained
+    model._findings = {"bad": 3, "good": [{"epoch": 1}]}
+    try:
+        folder = test(model, data, tmp_path)
+    finally:
+        model._findings = {}
+    assert [entry["stage"] for entry in evidence_of(folder)["failed"]] == ["table bad"]
+    assert (folder / "good.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["image_metrics", "render"])
+def test_an_interruption_is_none_of_these(name, trained, tmp_path, monkeypatch):
+    """Control-C ends the command, and what was kept is there."""
+    model, data, _ = trained
+    monkeypatch.setattr(writer, name, raising(KeyboardInterrupt()))
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        test(model, data, tmp_path)
+    kept_whole(tmp_path, trained)
+    assert writer_of(model).failures == []
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_scores_that_are_no_numbers_are_written_and_figures_undefined(bad, trained, tmp_path, monkeypatch, capfd):
+    model, data, before = trained
+    forward = model.model.forward
+
+    def broken(image):
+        found = forward(image)
+        found.pred_score[0] = bad  # of the first image of each batch
+        return found
+
+    monkeypatch.setattr(model.model, "forward", broken)
+    folder = test(model, data, tmp_path)
+    found = predictions_of(folder)
+    assert (~np.isfinite(found["raw_score"])).sum() == 4
+    rest = np.isfinite(found["raw_score"])
+    pd.testing.assert_frame_equal(found[rest], before[rest], check_dtype=False)
+    assert "image figures" in capfd.readouterr().err
+    evidence = evidence_of(folder)
+    assert [entry["stage"] for entry in evidence["failed"]] == ["image figures"]
+    assert evidence["image"]["auroc"]["value"] is evidence["image"]["sensitivity"]["value"] is None
+    assert "NaN or infinite" in evidence["image"]["auroc"]["reason"]
+    assert evidence["pixel"]["auroc"]["value"] is not None
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert "4 images have a NaN or infinite score" in page.text
+    # No image is named where the record reaches a bundle's card.
+    assert "test-" not in json.dumps([evidence["image"], evidence["caveats"], evidence["checks"]])
+
+
+def test_maps_that_are_no_numbers_cost_the_pixel_figures_alone(trained, tmp_path, monkeypatch):
+    model, data, before = trained
+    forward = model.model.forward
+
+    def broken(image):
+        found = forward(image)
+        found.anomaly_map[0, 0, 3, 3] = float("nan")
+        return found
+
+    monkeypatch.setattr(model.model, "forward", broken)
+    folder = test(model, data, tmp_path)
+    pd.testing.assert_frame_equal(predictions_of(folder)["raw_score"].to_frame(), before["raw_score"].to_frame())
+    evidence = evidence_of(folder)
+    assert [entry["stage"] for entry in evidence["failed"]] == ["pixel figures"]
+    assert "NaN" in evidence["pixel"]["aupro"]["reason"]
+    assert evidence["image"]["auroc"]["value"] is not None
+
+
+class Broken(AUROC):
+    """A metric of somebody else's that breaks when it is asked, or before."""
+
+    when = "compute"
+
+    def update(self, batch, *args, **kwargs):
+        if self.when == "update":
+            raise IndexError("metric broken")
+        super().update(batch, *args, **kwargs)
+
+    def compute(self):
+        if self.when == "compute":
+            raise IndexError("metric broken")
+        return super().compute()
+
+
+@contextmanager
+def other_evaluator(model, evaluator: Evaluator):
+    """Another evaluator in the model's place for a while; monkeypatch knows no submodules."""
+    own = model.evaluator
+    model.evaluator, model._metric_attributes = evaluator, None
+    try:
+        yield
+    finally:
+        model.evaluator, model._metric_attributes = own, None
+
+
+@pytest.mark.parametrize("when", ["compute", "update"])
+def test_a_metric_of_the_evaluator_that_breaks_is_nan(when, trained, tmp_path, capfd):
+    model, data, _ = trained
+    broken = Broken(fields=["pred_score", "gt_label"], prefix="other_")
+    broken.when = when
+    evaluator = default_evaluator()
+    with other_evaluator(model, Evaluator(test_metrics=[broken, *evaluator.test_metrics])):
+        folder = test(model, data, tmp_path)
+    kept_whole(folder, trained)
+    named(folder, model, "metric other_Broken", IndexError(), capfd.readouterr().err)
+    assert FAILED in (folder / "report.html").read_text(encoding="utf-8")
+    # The patches are gone: the metric is its class's again.
+    with pytest.raises(IndexError):
+        broken.update(None) if when == "update" else broken.compute()
+
+
+def test_the_other_metrics_are_logged_beside_one_that_breaks(trained, tmp_path):
+    from lightning import Trainer
+    from tests.evidence.small_runs import QUIET
+
+    model, data, _ = trained
+    broken = Broken(fields=["pred_score", "gt_label"], prefix="other_")
+    with other_evaluator(model, Evaluator(test_metrics=[broken, *default_evaluator().test_metrics])):
+        (found,) = Trainer(default_root_dir=tmp_path, **QUIET).test(model, datamodule=data, verbose=False)
+    assert np.isnan(found["other_Broken"])
+    assert found["image_AUROC"] == pytest.approx(evidence_of(tmp_path)["image"]["auroc"]["value"], abs=1e-6)
+    assert found["pixel_AUROC"] == pytest.approx(evidence_of(tmp_path)["pixel"]["auroc"]["value"], abs=1e-6)
+
+
+class BrokenVisualizer(ImageVisualizer):
+    """As anomalib's where it cannot read a file."""
+
+    def on_test_batch_end(self, *args, **kwargs):
+        raise OSError("cannot identify image file")
+
+
+def test_pictures_of_another_visualizer_cost_the_test_nothing(trained, tmp_path, capfd):
+    model, data, _ = trained
+    folder = test(model, data, tmp_path, callbacks=[BrokenVisualizer()])
+    kept_whole(folder, trained)
+    named(folder, model, "BrokenVisualizer", OSError(), capfd.readouterr().err)
+
+
+class Ending(Callback):
+    """Something else that breaks at a hook of the test's end."""
+
+    def __init__(self, hook: str) -> None:
+        setattr(self, hook, raising(ZeroDivisionError("a callback broke")))
+
+
+@pytest.mark.parametrize("hook", ["on_test_epoch_end", "on_test_end"])
+def test_a_callback_that_ends_the_trainer_finds_the_test_kept(hook, trained, tmp_path, capfd):
+    model, data, _ = trained
+    with pytest.raises(ZeroDivisionError):
+        test(model, data, tmp_path, callbacks=[Ending(hook)])
+    kept_whole(tmp_path, trained)
+    named(tmp_path, model, "another part of the test", ZeroDivisionError(), capfd.readouterr().err)
+    evidence = evidence_of(tmp_path)
+    assert evidence["image"]["auroc"]["value"] is not None
+    assert FAILED in (tmp_path / "report.html").read_text(encoding="utf-8")
+    # The next test of the same model is whole, and knows nothing of this one.
+    folder = test(model, data, tmp_path)
+    assert evidence_of(folder)["failed"] == []
+    assert not (folder / "failures").exists()
+
+
+def test_a_run_with_failures_is_rebuilt_and_stands_beside_others(trained, tmp_path, monkeypatch):
+    from medanomaly.commands.report import side_by_side
+
+    model, data, _ = trained
+    good = test(model, data, tmp_path / "good")
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "image_metrics", raising(RuntimeError("broken")))
+        patched.setattr(PixelFigures, "figures", raising(RuntimeError("broken")))
+        bad = test(model, data, tmp_path / "bad")
+    page, _ = rebuild(bad)
+    assert FAILED in Page(page).text
+    assert "None" not in Page(page).text.replace("none set", "")
+    both = Page(side_by_side([good, bad], tmp_path / "both.html"))
+    assert FAILED in both.text
+    value = evidence_of(good)["image"]["auroc"]["value"]
+    found = predictions_of(bad)
+    assert value == pytest.approx(roc_auc_score(found["abnormal"], found["raw_score"]))
+
+
+def options(work: Path) -> list[str]:
+    return [
+        "train", "--model", "Autoencoder", "--model.init_args.stages", "2", "--model.init_args.width", "4",
+        "--data", "Phantom", "--data.init_args.root", str(work / "frames"), "--data.init_args.image_size", "16",
+        "--data.init_args.train", "24", "--data.init_args.val", "8", "--data.init_args.test", "8",
+        "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false",
+        "--default_root_dir", str(work / "results"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", [(writer, "render"), (curves, "froc"), (PixelFigures, "figures")])
+def test_the_command_ends_with_status_1_and_one_line(broken, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(*broken, raising(ValueError("the logit scale needs a metric in [0, 1]")))
+    assert command(options(tmp_path)) == 1
+    err = capfd.readouterr().err
+    lines = [line for line in err.splitlines() if "the logit scale" in line]
+    assert len(lines) == 1
+    assert "Traceback (most" not in err
+    folder = (tmp_path / "results" / "Autoencoder" / "Phantom" / "latest").resolve()
+    assert len(predictions_of(folder)) == 16
+    assert (folder / "weights" / "tested.ckpt").is_file()
+    assert str(folder / "failures") in lines[0]
