@@ -36,6 +36,7 @@ from medanomaly.evidence.pixels import PixelCurves
 from medanomaly.evidence.rank_metric import AUROC, default_evaluator
 from medanomaly.evidence.run_caveats import FAILED
 from medanomaly.evidence.writer import EvidenceWriter
+from medanomaly.export.decide import decide_run
 from medanomaly.export.rebuild import rebuild
 from medanomaly.training import run as command
 
@@ -422,15 +423,26 @@ def options(work: Path) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("broken", [(writer, "render"), (curves, "froc"), (PixelFigures, "figures")])
+@pytest.mark.parametrize(
+    "broken", [(writer, "render"), (curves, "froc"), (writer, "image_metrics")], ids=["page", "chart", "figures"]
+)
 def test_the_command_ends_with_status_1_and_one_line(broken, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(*broken, raising(ValueError("the logit scale needs a metric in [0, 1]")))
-    assert command(options(tmp_path)) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(*broken, raising(ValueError("the logit scale needs a metric in [0, 1]")))
+        assert command(options(tmp_path)) == 1
     err = capfd.readouterr().err
     lines = [line for line in err.splitlines() if "the logit scale" in line]
     assert len(lines) == 1
     assert "Traceback (most" not in err
     folder = (tmp_path / "results" / "Autoencoder" / "Phantom" / "latest").resolve()
-    assert len(predictions_of(folder)) == 16
+    found = predictions_of(folder)
+    assert len(found) == 16
     assert (folder / "weights" / "tested.ckpt").is_file()
     assert str(folder / "failures") in lines[0]
+    if broken[1] == "image_metrics":  # another operating point makes the figures that failed
+        decide_run(folder, ("quantile", 0.5))
+        evidence = evidence_of(folder)
+        value = roc_auc_score(found["abnormal"], found["raw_score"])
+        assert evidence["image"]["auroc"]["value"] == pytest.approx(value, abs=1e-12)
+        assert evidence["failed"] == []
+        assert FAILED not in [caveat["title"] for caveat in evidence["caveats"]]

@@ -81,8 +81,12 @@ class _Metric:
             self._stages.attempt(self._name, lambda: self._update(batch, *args, **kwargs))
 
     def compute(self, *args: Any, **kwargs: Any) -> Any:
-        """The value; NaN where it failed in this process or, as computing it needs all of them, in another."""
-        if not any(ranks.counts(float(self._undefined or self._stages.has_failed(self._name)))):
+        """The value; NaN where it failed or is undefined in any process, as computing it needs all of them."""
+        failed = self._stages.has_failed(self._name)
+        states = ranks.counts(2.0 if failed else float(self._undefined))
+        if not any(states):
             with self._stages.stage(self._name):
                 return self._compute(*args, **kwargs)
+        elif max(states) == 2 and not failed:
+            self._stages.note(self._name, RuntimeError("it failed in another process"))
         return torch.tensor(float("nan"))

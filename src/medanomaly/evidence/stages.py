@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 #: Tracebacks of failed stages, below the run's folder.
 FAILURES = "failures"
+#: The stage of ``evidence["image"]``.
+FIGURES = "image figures"
 _LONGEST = 300  # characters of an error's message
 
 

@@ -35,14 +35,14 @@ from medanomaly.evidence.raw_outputs import RawOutputs
 from medanomaly.evidence.report import render
 from medanomaly.evidence.run_caveats import FAILED, with_failures
 from medanomaly.evidence.run_record import SCHEMA, WEIGHTS
-from medanomaly.evidence.stages import Stages
+from medanomaly.evidence.stages import FIGURES, Stages
 
 __all__ = ["SCHEMA", "WEIGHTS", "EvidenceWriter", "write_json"]
 
 logger = logging.getLogger(__name__)
 
 EVIDENCE, REPORT = "evidence.json", "report.html"
-POINT, FIGURES = "operating point", "image figures"
+POINT = "operating point"
 
 
 class EvidenceWriter(Visualizer):

@@ -18,6 +18,7 @@ from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.report import render
+from medanomaly.evidence.stages import FIGURES
 from medanomaly.export.again import batches, cases_of
 from medanomaly.export.run import Run
 from medanomaly.whole import together
@@ -73,9 +74,10 @@ def decide_run(
     post.history = with_history(new, old, change.date)["history"]
     known = folder / tables.VALIDATION
     figures = image_metrics(again, validation=tables.decided(tables.read(known), new) if known.is_file() else None)
-    if old.get("centre") == new.get("centre"):
+    failed = [entry for entry in evidence.get("failed") or [] if entry["stage"] != FIGURES]
+    if old.get("centre") == new.get("centre") and failed == (evidence.get("failed") or []):
         figures |= {name: evidence["image"][name] for name in _OF_RANKS}
-    evidence = {**evidence, "operating_point": post.record(), "image": figures}
+    evidence = {**evidence, "operating_point": post.record(), "image": figures, "failed": failed}
     evidence["caveats"] = caveats({key: item for key, item in evidence.items() if key != "caveats"})
     cases = cases_of(run, post, again, change.notes)
     page = render(evidence, tables.ranked(again), again["abnormal"].to_numpy(dtype=bool), cases)
