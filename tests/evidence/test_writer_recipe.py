@@ -48,8 +48,7 @@ def as_visualizer(text: str) -> str:
     return yaml.safe_dump(config)
 
 
-@pytest.mark.parametrize("program", ["medanomaly", "anomalib"])
-@pytest.mark.parametrize("place", ["callback", "visualizer"])
+@pytest.mark.parametrize(("program", "place"), [("medanomaly", "callback"), ("anomalib", "visualizer")])
 def test_the_recipe_of_the_docs_runs(program, place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = small(tmp_path, recipe() if place == "callback" else as_visualizer(recipe()))
@@ -70,8 +69,7 @@ def test_the_recipe_of_the_docs_runs(program, place, tmp_path, monkeypatch):
         assert (folder / name).is_file(), name
 
 
-@pytest.mark.parametrize("place", ["callback", "visualizer"])
-@pytest.mark.parametrize("ours", [True, False], ids=["OperatingPoint", "PostProcessor"])
+@pytest.mark.parametrize(("place", "ours"), [("callback", True), ("visualizer", False)])
 def test_a_folder_of_anomalib_s_with_masks_beside_its_default_evaluator(place, ours, tmp_path):
     """Its evaluator logs pixel_AUROC as well; what the trainer prints is one of them, and the test goes on."""
     drawn = phantom(tmp_path)

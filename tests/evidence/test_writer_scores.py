@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from anomalib.post_processing import MEBinPostProcessor, PostProcessor
+from anomalib.post_processing import PostProcessor
 from anomalib.visualization import ImageVisualizer
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tests.evidence.report_parts import Page
@@ -61,12 +61,12 @@ def model_with(post: Any, cls: type = Redness, **options: Any):
 
 MODELS: dict[str, Any] = {
     "anomalib's": lambda: model_with(True),
+    "no evaluator": lambda: model_with(True, evaluator=False),
     "no normalisation": lambda: model_with(PostProcessor(enable_normalization=False)),
     "no threshold": lambda: model_with(PostProcessor(enable_thresholding=False)),
     "neither": lambda: model_with(PostProcessor(enable_normalization=False, enable_thresholding=False)),
     "none": lambda: model_with(False),
     "a subclass": lambda: model_with(Halved()),
-    "another of anomalib's": lambda: model_with(MEBinPostProcessor()),
     "no callback": lambda: model_with(Beside()),
     "in its step": lambda: model_with(True, InItsStep),
     "a column": lambda: model_with(True, Column),
@@ -98,9 +98,9 @@ def test_raw_scores_are_the_model_s_and_figures_those_of_scikit_learn(kind, besi
         model.visualizer, callbacks = ImageVisualizer(), [EvidenceWriter()]
     folder = train(model, data, tmp_path, callbacks=callbacks)
     expected, found, evidence = raw_scores(model, data), predictions_of(folder), evidence_of(folder)
-    assert evidence["failed"] == []
     assert found["path"].tolist() == expected["path"].tolist()
     np.testing.assert_allclose(found["raw_score"], expected["raw_score"], rtol=1e-6)
+    assert evidence["failed"] == []
     truth, raw = expected["abnormal"], expected["raw_score"]
     assert len(raw.unique()) > 15  # nothing is tied that was not
     assert evidence["image"]["auroc"]["value"] == pytest.approx(roc_auc_score(truth, raw), abs=1e-12)
@@ -180,8 +180,8 @@ class Unseen(EvidenceWriter):
 def test_where_raw_scores_cannot_be_had_their_name_and_ranks_are_refused(model, reason, data, tmp_path):
     folder = train(model(), data, tmp_path)
     found, evidence = predictions_of(folder), evidence_of(folder)
-    assert evidence["failed"] == []
     assert "raw_score" not in found
+    assert evidence["failed"] == []
     assert "decision" in found
     for name in ("auroc", "partial_auroc", "average_precision"):
         assert evidence["image"][name]["value"] is None

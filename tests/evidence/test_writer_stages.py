@@ -423,9 +423,7 @@ def options(work: Path) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "broken", [(writer, "render"), (curves, "froc"), (writer, "image_metrics")], ids=["page", "chart", "figures"]
-)
+@pytest.mark.parametrize("broken", [(writer, "render"), (writer, "image_metrics")], ids=["page", "figures"])
 def test_the_command_ends_with_status_1_and_one_line(broken, tmp_path, monkeypatch, capfd):
     with monkeypatch.context() as patched:
         patched.setattr(*broken, raising(ValueError("the logit scale needs a metric in [0, 1]")))

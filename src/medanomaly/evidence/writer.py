@@ -186,7 +186,7 @@ class EvidenceWriter(Visualizer):
     def _made(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """The evidence, with what failed undefined."""
         stages, module = self._stages, trainer.datamodule
-        run, data = record.names(trainer, pl_module), record.NO_DATA
+        run, data = record.names(trainer, pl_module), dict(record.NO_DATA)
         with stages.stage("options of the run"):
             run = record.run_section(trainer, pl_module)
         with stages.stage("counts of the data"):
