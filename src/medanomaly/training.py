@@ -24,8 +24,8 @@ from medanomaly.data.table import TableError
 from medanomaly.decision.rules import RuleError
 from medanomaly.edge.stop import Stopped, on_signals
 from medanomaly.engine import RunEngine, TrainerRefusedError, later_process
-from medanomaly.failures import FAILED, cannot_write, fail, refused, unexpected
 from medanomaly.evidence.stages import failures_of
+from medanomaly.failures import FAILED, cannot_write, fail, refused, unexpected
 from medanomaly.imaging import ImageError
 from medanomaly.interrupt import stopped
 from medanomaly.models.backbone import BackboneError

@@ -1,37 +1,28 @@
-"""Files that are written as a whole or not at all."""
+"""A run's files, each written as a whole or not at all; folders are made."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medanomaly.whole import together, write_whole
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` to write into; it is synced to the disk and takes the place of ``path`` at the end.
-
-    Where the body or the disk fails, ``path`` is as it was, and no part of the new file is left. Makes folders.
-    """
+    """A file beside ``path`` to write into, which takes its place at the end; see :func:`medanomaly.whole.together`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        with part.open("rb+") as written:
-            os.fsync(written.fileno())
-        os.replace(part, path)  # noqa: PTH105 (atomic, also over an existing file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with together() as part:
+        yield part(path)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8."""
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, text.encode())
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:

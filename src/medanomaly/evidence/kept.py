@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ class Kept:
     validation: pd.DataFrame | None = None
 
 
-def keep(stages: Stages, collected: Collected, trainer: Any, pl_module: Any) -> Kept:
+def keep(
+    stages: Stages, collected: Collected, trainer: Any, pl_module: Any, sizes: Collection[tuple[int, int]]
+) -> Kept:
     """Write predictions, validation scores, weights, split and run record, each whatever becomes of the others.
 
     All processes come here, and the first one writes.
@@ -35,6 +37,7 @@ def keep(stages: Stages, collected: Collected, trainer: Any, pl_module: Any) -> 
         collected: The test's batches.
         trainer: Its ``default_root_dir`` is the run's folder.
         pl_module: With the tested weights.
+        sizes: Sizes (H, W) of the images as they were read.
     """
     kept, out, first = Kept(), Path(trainer.default_root_dir), bool(trainer.is_global_zero)
     if first:
@@ -57,7 +60,7 @@ def keep(stages: Stages, collected: Collected, trainer: Any, pl_module: Any) -> 
             else:
                 tables.write(split, out / record.SPLIT)
         with stages.stage("run record", out / record.RUN):
-            write_json(out / record.RUN, record.run_json(trainer, pl_module))
+            write_json(out / record.RUN, record.run_json(trainer, pl_module, sizes))
     return kept
 
 

@@ -31,12 +31,15 @@ class RawOutputs(Callback):
         self.stages = Stages()
         #: Why some batch has no raw score; None if all have.
         self.unranked: str | None = None
+        #: Sizes (H, W) of the images as they were read, before a pre-processor changes them.
+        self.sizes: set[tuple[int, int]] = set()
 
     def on_test_start(self, trainer: Any, pl_module: Any) -> None:
         """Look on where a step post-processes its scores itself, as ``forward`` does."""
         del trainer
         self.release()
         self.unranked = None
+        self.sizes.clear()
         post = getattr(pl_module, "post_processor", None)
         if isinstance(post, nn.Module):
             self._handle = post.register_forward_pre_hook(lambda _, given: self._seen.append(given[0]))
@@ -47,10 +50,13 @@ class RawOutputs(Callback):
             self._handle.remove()
             self._handle = None
 
-    def on_test_batch_start(self, *args: Any, **kwargs: Any) -> None:
-        """Forget the last batch."""
-        del args, kwargs
+    def on_test_batch_start(self, trainer: Any, pl_module: Any, batch: Any, *args: Any, **kwargs: Any) -> None:
+        """Forget the last batch, and note the size of this one's images."""
+        del trainer, pl_module, args, kwargs
         self._seen.clear()
+        image = getattr(batch, "image", None)
+        if image is not None:
+            self.sizes.add((int(image.shape[-2]), int(image.shape[-1])))
 
     def on_test_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *args: Any, **kwargs: Any) -> None:
         """Keep what the step returned."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -66,14 +67,29 @@ def reading(module: Any) -> dict[str, Any] | None:
     return module.reading.to_dict() if hasattr(module, "reading") else None
 
 
-def run_json(trainer: Any, pl_module: Any) -> dict[str, Any]:
-    """``run.json``: what it takes to load the run again."""
+def run_json(trainer: Any, pl_module: Any, sizes: Collection[tuple[int, int]] = ()) -> dict[str, Any]:
+    """``run.json``: what it takes to load the run again.
+
+    Of another data module than ours it keeps the size of the images, if they had one.
+
+    Args:
+        trainer: The trainer.
+        pl_module: The tested module. The transform of its pre-processor is kept as text: anomalib keeps only some.
+        sizes: Sizes (H, W) of the images as they were read.
+    """
     module, named = trainer.datamodule, names(trainer, pl_module)
+    transform = getattr(getattr(pl_module, "pre_processor", None), "transform", None)
+    read = reading(module)
     return {
         "schema": SCHEMA,
-        "model": {"class_path": named["model_class"], "weights": WEIGHTS},
+        "model": {
+            "class_path": named["model_class"],
+            "weights": WEIGHTS,
+            "transform": None if transform is None else str(transform),
+        },
         "data": {"class_path": named["data_class"], "init_args": plain(dict(getattr(module, "hparams", {})))},
-        "reading": reading(module),
+        "reading": read,
+        **({"image_size": list(next(iter(sizes)))} if read is None and len(sizes) == 1 else {}),
     }
 
 

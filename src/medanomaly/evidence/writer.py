@@ -145,7 +145,7 @@ class EvidenceWriter(Visualizer):
         for _ in range(self._steps):  # the last batches, of which this process has none
             ranks.on_first(None)
         self._steps = 0
-        self._kept = keep(self._stages, self._collected, trainer, pl_module)
+        self._kept = keep(self._stages, self._collected, trainer, pl_module, self._first.sizes)
         self._open = True
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
@@ -209,9 +209,9 @@ class EvidenceWriter(Visualizer):
             "caveats": [],
         }
         with stages.stage("checks"):
-            names, known = CHECKS if self.checks else ALWAYS, self._kept.validation
+            names, rows = CHECKS if self.checks else ALWAYS, self._kept.validation
             evidence["checks"] = run_checks(
-                module, pl_module, self._predictions, point, validation=known, names=names, failed=stages.note
+                module, pl_module, self._predictions, point, validation=rows, names=names, failed=stages.note
             )
         with stages.stage("caveats"):
             evidence["caveats"] = caveats(evidence)
