@@ -28,6 +28,7 @@ from tests.evidence.small_runs import (
     undrawn,
 )
 
+from medanomaly.data.table import TableError
 from medanomaly.evidence import charts, curves, kept, report, run_record, run_tables, writer
 from medanomaly.evidence.checks.every import CHECKS
 from medanomaly.evidence.gallery import Gallery
@@ -299,6 +300,30 @@ def test_maps_that_are_no_numbers_cost_the_pixel_figures_alone(trained, tmp_path
     assert [entry["stage"] for entry in evidence["failed"]] == ["pixel figures"]
     assert "NaN" in evidence["pixel"]["aupro"]["reason"]
     assert evidence["image"]["auroc"]["value"] is not None
+
+
+def test_an_image_without_a_label_is_an_error_of_the_data_and_no_stage(trained, tmp_path, monkeypatch):
+    model, data, _ = trained
+    step = type(model).validation_step
+
+    def unlabelled(self, batch, *args, **kwargs):
+        batch = step(self, batch)
+        batch.gt_label = None
+        return batch
+
+    monkeypatch.setattr(type(model), "validation_step", unlabelled)
+    with other_evaluator(model, Evaluator()), pytest.raises(TableError, match="has a label"):
+        test(model, data, tmp_path)
+    assert not (tmp_path / "predictions.csv").exists()
+
+
+def test_what_no_stage_expects_leaves_what_was_kept(trained, tmp_path, monkeypatch, capfd):
+    model, data, _ = trained
+    monkeypatch.setattr(run_record, "names", raising(RuntimeError("unforeseen")))
+    folder = test(model, data, tmp_path)
+    assert {entry["stage"] for entry in writer_of(model).failures} == {"run record", "evaluation"}
+    assert "unforeseen" in capfd.readouterr().err
+    pd.testing.assert_frame_equal(predictions_of(folder), trained[2])
 
 
 class Broken(AUROC):

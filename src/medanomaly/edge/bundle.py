@@ -52,9 +52,12 @@ def read_card(path: Path) -> dict[str, Any]:
         raise BundleError(
             f"{path}: was written in layout {card.get('schema')}, this version reads up to {SCHEMA}. Update medanomaly."
         )
-    if "caveats" in card:
-        card["caveats"] = as_meant(card["caveats"])
-    return card
+    return as_read(card)
+
+
+def as_read(card: dict[str, Any]) -> dict[str, Any]:
+    """A card as this version reads it, from its file or from inside a graph: see :mod:`medanomaly.evidence.titles`."""
+    return {**card, "caveats": as_meant(card["caveats"])} if "caveats" in card else card
 
 
 def differences(path: Path, card: dict[str, Any]) -> list[str]:

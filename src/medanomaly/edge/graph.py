@@ -20,7 +20,7 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from medanomaly.edge.bundle import CARD, GRAPH, ONNX, WEIGHTS, sha256
+from medanomaly.edge.bundle import CARD, GRAPH, ONNX, WEIGHTS, as_read, sha256
 
 #: Tensors inside the graph, and what graphs of layout 2 and before call them as their outputs.
 RAW = {"raw_score": "pred_score", "raw_map": "anomaly_map", "parts": "parts"}
@@ -178,8 +178,8 @@ def card_of(graph: ov.Model) -> dict[str, Any] | None:
 
 
 def same_card(inner: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
-    """Whether the card inside a graph is that of the bundle."""
-    return dict(inner) == json.loads(json.dumps(_inner(card)))
+    """Whether the card inside a graph is that of the bundle, both as :func:`medanomaly.edge.bundle.read_card` gives it."""
+    return as_read(dict(inner)) == json.loads(json.dumps(_inner(card)))
 
 
 def seal(graph: ov.Model, folder: Path, card: dict[str, Any], more: Mapping[str, str] | None = None) -> None:

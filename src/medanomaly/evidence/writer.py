@@ -42,7 +42,7 @@ __all__ = ["SCHEMA", "WEIGHTS", "EvidenceWriter", "write_json"]
 logger = logging.getLogger(__name__)
 
 EVIDENCE, REPORT = "evidence.json", "report.html"
-POINT = "operating point"
+POINT, EVALUATION = "operating point", "evaluation"
 
 
 class EvidenceWriter(Visualizer):
@@ -150,7 +150,7 @@ class EvidenceWriter(Visualizer):
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Compute, print and write; of several processes the first, while the others wait."""
-        if trainer.is_global_zero:
+        with self._stages.stage(EVALUATION):
             self._finish(trainer, pl_module)
         ranks.from_first(None)
 
@@ -164,13 +164,14 @@ class EvidenceWriter(Visualizer):
         if self._open and isinstance(exception, Exception) and trainer.is_global_zero:
             self._stages.note("another part of the test", exception)
             if self._evidence is None:
-                self._finish(trainer, pl_module, log=False)
+                with self._stages.stage(EVALUATION):
+                    self._finish(trainer, pl_module, log=False)
             self._tell(trainer)
         self._leave(trainer)
 
     def _finish(self, trainer: Any, pl_module: Any, log: bool = True) -> None:
         """Everything that can be made anew from what was kept."""
-        if self._kept.predictions is None:
+        if self._kept.predictions is None:  # in any process but the first
             return
         self._evidence, out = self._made(trainer, pl_module), Path(trainer.default_root_dir)
         for name, rows in dict(getattr(pl_module, "findings", {})).items():
@@ -209,9 +210,9 @@ class EvidenceWriter(Visualizer):
             "caveats": [],
         }
         with stages.stage("checks"):
-            names, rows = CHECKS if self.checks else ALWAYS, self._kept.validation
+            names, validation = CHECKS if self.checks else ALWAYS, self._kept.validation
             evidence["checks"] = run_checks(
-                module, pl_module, self._predictions, point, validation=rows, names=names, failed=stages.note
+                module, pl_module, self._predictions, point, validation=validation, names=names, failed=stages.note
             )
         with stages.stage("caveats"):
             evidence["caveats"] = caveats(evidence)
@@ -299,6 +300,7 @@ class EvidenceWriter(Visualizer):
         """Say on the console what failed, and write evidence and report anew if they do not name it."""
         self._open = False
         if self._evidence is not None and self._told < len(self.failures):
-            self._publish(Path(trainer.default_root_dir))
+            with self._stages.stage(EVALUATION):
+                self._publish(Path(trainer.default_root_dir))
         if self.failures and trainer.is_global_zero:
             print(self._stages.line(), file=sys.stderr)

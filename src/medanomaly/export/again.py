@@ -58,6 +58,8 @@ def _known(run: Run, split: str) -> dict[str, float]:
     if not file.is_file():
         return {}
     rows = tables.read(file)
+    if "raw_score" not in rows:
+        return {}
     return dict(zip(rows["path"], rows["raw_score"].astype(float), strict=True))
 
 

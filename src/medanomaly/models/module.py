@@ -21,6 +21,7 @@ from medanomaly.evidence.rank_metric import default_evaluator
 from medanomaly.evidence.tested_model import prepared
 from medanomaly.evidence.writer import EvidenceWriter
 from medanomaly.models import saving
+from medanomaly.options import OptionError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -170,7 +171,7 @@ class MedicalModel:
         """Raw scores and maps of a batch whose images were read as those of the training were.
 
         Raises:
-            ValueError: for images that another reader read, or of another size: anomalib's own neither resizes nor
+            OptionError: for images that another reader read, or of another size: anomalib's own neither resizes nor
                 knows bit depths, and the scores would be silently wrong.
         """
         if not hasattr(self.trainer.datamodule, "reading"):
@@ -181,14 +182,14 @@ class MedicalModel:
         """Refuse images of ``size`` (H, W), read by another data module than ours, if training read others."""
         trained = self._read_by or {"reading": "unknown", "size": None}
         if trained["reading"] is not None:
-            raise ValueError(
+            raise OptionError(
                 "predict was given images that anomalib reads itself, at another size and scale than in training. "
                 "Export the run and use `medanomaly infer BUNDLE IMAGES --out DIR`, or predict with a medanomaly data "
                 "module."
             )
         if trained["size"] not in (None, size):
             height, width = trained["size"]
-            raise ValueError(
+            raise OptionError(
                 f"predict was given images of {size[0]}×{size[1]}, and the model was validated on {height}×{width}. "
                 "Resize them first, or train with a medanomaly data module, which resizes."
             )
