@@ -178,7 +178,7 @@ def card_of(graph: ov.Model) -> dict[str, Any] | None:
 
 
 def same_card(inner: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
-    """Whether the card inside a graph is that of the bundle, both as :func:`medanomaly.edge.bundle.read_card` gives it."""
+    """Whether the card inside a graph is that of the bundle, both as they are read now."""
     return as_read(dict(inner)) == json.loads(json.dumps(_inner(card)))
 
 
