@@ -16,6 +16,7 @@ from medanomaly.edge import Detector
 from medanomaly.evidence.check_caveats import groups
 from medanomaly.export import ExportError, Run, export_run, gate
 from medanomaly.export.again import batches
+from medanomaly.export.moved_files import MovedFiles
 from medanomaly.training import run as train
 
 
@@ -184,7 +185,7 @@ def test_files_are_found_by_the_end_of_their_path(tmp_path):
     for name in ("a/one.png", "b/one.png", "b/two.png", "b/c/one.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
-    places = gate._Places(tmp_path)
+    places = MovedFiles(tmp_path)
     assert places.of("/old/a/one.png") == str(tmp_path / "a" / "one.png")
     assert places.of("D:\\old\\b\\one.png") == str(tmp_path / "b" / "one.png")
     assert places.of("/old/two.png#frame=2") == str(tmp_path / "b" / "two.png") + "#frame=2"

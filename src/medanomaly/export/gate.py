@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from medanomaly.data.artificial import KINDS
-from medanomaly.edge import Detector, Failure
+from medanomaly.edge import Detector
 from medanomaly.edge.content import Contents
-from medanomaly.edge.infer import find_inputs
 from medanomaly.edge.result import Result
 from medanomaly.edge.verify import flip, relative
 from medanomaly.evidence import run_tables as tables
 from medanomaly.export.cost import fidelity
+from medanomaly.export.moved_files import MovedFiles
 from medanomaly.export.parity import TOLERANCE
 from medanomaly.export.run import ExportError, Run
 from medanomaly.imaging import ImageError, split_frame
@@ -98,7 +98,7 @@ def compare(run: Run, detector: Detector, images: str | Path | None = None, ever
     Raises:
         ExportError: if none of the images is there, or one cannot be read as the edge reads it.
     """
-    found, places = Compared(), None if images is None else _Places(Path(images))
+    found, places = Compared(), None if images is None else MovedFiles(images)
     archive = _Archive(run)
     for name, file in TABLES.items():
         if not (run.folder / file).is_file():
@@ -203,7 +203,7 @@ def _score(
     rows: pd.DataFrame,
     of_test: bool,
     detector: Detector,
-    places: _Places | None,
+    places: MovedFiles | None,
     archive: _Archive,
     most: int | None,
     found: Compared,
@@ -232,7 +232,7 @@ def _result(detector: Detector, path: str, source: str, archive: _Archive) -> Re
         ) from error
 
 
-def _source(path: str, places: _Places | None, archive: _Archive) -> str | None:
+def _source(path: str, places: MovedFiles | None, archive: _Archive) -> str | None:
     """Where an image is now: its file, its address in an archive, or None."""
     if places is not None and (found := places.of(path)):
         return found
@@ -268,40 +268,3 @@ class _Archive:
 def _is_synthetic(path: str) -> bool:
     """Whether an address is that of an artificial anomaly; a file that is really called so is a file."""
     return _SYNTHETIC.search(path) is not None and not split_frame(path)[0].is_file()
-
-
-class _Places:
-    """Files below a folder, found by the end of the path that they had elsewhere."""
-
-    def __init__(self, images: Path) -> None:
-        self._by_name: dict[str, list[tuple[str, ...]]] = {}
-        for path in _files(images):
-            parts = PurePath(path).parts
-            self._by_name.setdefault(parts[-1], []).append(parts)
-
-    def of(self, path: str) -> str | None:
-        """The file whose path has the longest end in common with ``path``; None if there is none, or two alike."""
-        file, frame = split_frame(path)
-        wanted = _parts(file)
-        ranked = sorted(((_common(parts, wanted), parts) for parts in self._by_name.get(wanted[-1], ())), reverse=True)
-        if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):
-            return None
-        return str(PurePath(*ranked[0][1])) + ("" if frame is None else f"#frame={frame}")
-
-
-def _parts(path: Path) -> tuple[str, ...]:
-    # A run that was made on another system has its separators.
-    return tuple(part for part in re.split(r"[\\/]", str(path)) if part)
-
-
-def _common(first: Iterable[str], second: Iterable[str]) -> int:
-    number = 0
-    for a, b in zip(reversed(tuple(first)), reversed(tuple(second)), strict=False):
-        if a != b:
-            break
-        number += 1
-    return number
-
-
-def _files(images: Path) -> list[str]:
-    return [path for path in find_inputs([images]) if not isinstance(path, Failure)]
