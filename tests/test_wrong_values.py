@@ -39,16 +39,16 @@ def told(tmp_path, monkeypatch, capsys, tiny_run, tiny_bundle):
 
 CASES = {
     # A bad number.
-    "infer BUNDLE IMAGE --out o --every 0": "--every 0: must be a whole number from 1",
-    "infer BUNDLE IMAGE --out o --threads two": "--threads two: must be a whole number from 1",
-    "infer BUNDLE DIR --out o --settle nan": "--settle nan: must be a number from 0",
+    "infer BUNDLE IMAGE --out o --every 0": "--every 0: must be a whole number, at least 1",
+    "infer BUNDLE IMAGE --out o --threads two": "--threads two: must be a whole number, at least 1",
+    "infer BUNDLE DIR --out o --settle nan": "--settle nan: must be a number, at least 0",
     "bench BUNDLE IMAGE --repeat 0": "--repeat 0: must be",
     "bench BUNDLE IMAGE --limit -3": "--limit -3: must be",
     "export --run RUN --out o --parity-images 0": "--parity-images 0: must be",
-    "export --run RUN --out o --accuracy-drop nan": "--accuracy-drop nan: must be a number from 0 to 1",
-    "app BUNDLE --port 70000": "--port 70000: must be a whole number from 0 to 65535",
+    "export --run RUN --out o --accuracy-drop nan": "--accuracy-drop nan: must be a number, from 0 to 1",
+    "app BUNDLE --port 70000": "--port 70000: must be a whole number, from 0 to 65535",
     "app BUNDLE --keep 0": "--keep 0: must be",
-    "data check FILE --seed -1": "--seed -1: must be a whole number from 0 to 4294967295",
+    "data check FILE --seed -1": "--seed -1: must be a whole number, from 0 to 4294967295",
     "decide RUN --rule sensitivity:2": "--rule sensitivity:2",
     "decide BUNDLE --rule cost:miss=1": "prevalence",
     # A wrong name.

@@ -19,7 +19,7 @@ from medanomaly import __version__
 from medanomaly.commands import app, bench, compare, decide, infer, plugins, report, verify
 from medanomaly.commands.parser import Parser
 from medanomaly.failures import cannot_write, fail, refused, unexpected
-from medanomaly.options import nearest, real, whole
+from medanomaly.options import OptionError, nearest, real, whole
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -159,9 +159,11 @@ def _run(args: list[str]) -> int:
         if args[0] not in known:
             close = nearest(args[0], known)
             parser.error(f"no command '{args[0]}'" + (f"; did you mean '{close}'?" if close else "."))
-    namespace = parser.parse_args(args)
     try:
+        namespace = parser.parse_args(args)
         return namespace.run(namespace)
+    except OptionError as error:
+        return fail(error)
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130

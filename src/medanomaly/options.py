@@ -64,7 +64,7 @@ def shown(value: object) -> str:
 
 def whole(least: int = 1, most: float = math.inf) -> Callable[[str], int]:
     """A type for ``argparse``: whole numbers within bounds."""
-    bounds = f"from {least}" if most == math.inf else f"from {least} to {most}"
+    bounds = f"at least {least}" if most == math.inf else f"from {least} to {most}"
 
     def convert(text: str) -> int:
         try:
@@ -72,7 +72,7 @@ def whole(least: int = 1, most: float = math.inf) -> Callable[[str], int]:
         except ValueError:
             number = least - 1
         if not least <= number <= most:
-            raise ValueError(f"must be a whole number {bounds}")
+            raise ValueError(f"must be a whole number, {bounds}")
         return number
 
     return convert
@@ -80,7 +80,7 @@ def whole(least: int = 1, most: float = math.inf) -> Callable[[str], int]:
 
 def real(least: float = 0.0, most: float = math.inf) -> Callable[[str], float]:
     """A type for ``argparse``: finite numbers within bounds."""
-    bounds = f"from {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+    bounds = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
 
     def convert(text: str) -> float:
         try:
@@ -88,7 +88,18 @@ def real(least: float = 0.0, most: float = math.inf) -> Callable[[str], float]:
         except ValueError:
             number = math.nan
         if not (least <= number <= most and math.isfinite(number)):
-            raise ValueError(f"must be a number {bounds}")
+            raise ValueError(f"must be a number, {bounds}")
         return number
+
+    return convert
+
+
+def one_of(*names: str) -> Callable[[str], str]:
+    """A type for ``argparse``: one of some names."""
+
+    def convert(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return text
 
     return convert

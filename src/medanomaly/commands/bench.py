@@ -10,7 +10,7 @@ from typing import Any
 
 from medanomaly.bench import NAMES
 from medanomaly.failures import fail
-from medanomaly.options import whole
+from medanomaly.options import one_of, whole
 
 _COLUMNS = {
     "images_per_second": "images/s",
@@ -41,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--against",
         nargs="*",
-        choices=NAMES,
+        type=one_of(*NAMES),
         default=None,
         metavar="NAME",
         help=f"engines to measure beside: {', '.join(NAMES)} (default: all that are installed; none after --against)",

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from medanomaly.failures import fail
-from medanomaly.options import WRONG, one_line, shown, suggestion
+from medanomaly.options import WRONG, one_line, shown, suggestion, wrong_value
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,7 +44,11 @@ class Parser(argparse.ArgumentParser):
         self.error(f"there is no option {shown(name)}.{suggestion(name, self._option_string_actions)}")
 
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        """As argparse's, but a type's own reason is told."""
+        """As argparse's, but a type's own reason is told.
+
+        Raises:
+            OptionError: if the value is wrong.
+        """
         kind = self._registry_get("type", action.type, action.type)
         if kind in (None, str) or not callable(kind):
             return super()._get_value(action, arg_string)
@@ -52,8 +56,8 @@ class Parser(argparse.ArgumentParser):
             return kind(arg_string)
         except (TypeError, ValueError) as error:
             reasons: dict[Any, str] = {int: "must be a whole number", float: "must be a number"}
-            option = "/".join(action.option_strings) or action.metavar or action.dest
-            self.error(f"{option} {shown(arg_string)}: {reasons.get(kind, one_line(error).rstrip('.'))}.")
+            option = "/".join(action.option_strings) or str(action.metavar or action.dest)
+            raise wrong_value(option, arg_string, reasons.get(kind, error)) from error
 
     def _chosen(self, args: Sequence[str]) -> Parser:
         """The parser of the command, and of its action, that the arguments begin with."""
