@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -48,7 +49,11 @@ class TestedModel:
         with torch.no_grad():
             batch = prepare(self.module, batch, kind)
             step = getattr(self.module, f"{kind}_step", None) or self.module.validation_step
-            return step(batch, 0) if _takes_number(step) else step(batch)
+            with _raw(self.module) as seen:
+                batch = step(batch, 0) if _takes_number(step) else step(batch)
+            if len(seen) == 1:  # the step post-processed its scores itself
+                batch.pred_score, batch.anomaly_map = seen[0].pred_score, seen[0].anomaly_map
+            return batch
 
     def __call__(self, images: torch.Tensor) -> InferenceBatch:
         """Raw scores (B,) and maps of images (B, 3, H, W) float32 in [0, 1], as the test gave them."""
@@ -79,6 +84,20 @@ def prepare(module: Any, batch: Any, kind: str) -> Any:
     if hasattr(module, f"on_{kind}_batch_start"):
         getattr(module, f"on_{kind}_batch_start")(batch, 0)
     return batch
+
+
+@contextmanager
+def _raw(module: Any) -> Iterator[list[Any]]:
+    """What the module's post-processor is given meanwhile, as by a step that calls ``forward``: it may clamp scores."""
+    post, seen = getattr(module, "post_processor", None), []  # type: ignore[var-annotated]
+    if not isinstance(post, torch.nn.Module):
+        yield seen
+        return
+    handle = post.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def _takes_number(step: Callable[..., Any]) -> bool:

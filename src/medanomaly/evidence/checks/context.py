@@ -20,6 +20,7 @@ T = TypeVar("T")
 #: A check of fewer images shows no progress bar.
 _MANY = 200
 BATCH = 32
+_UNRANKED = "raw scores are not known"
 
 
 class CheckError(ValueError):
@@ -67,7 +68,7 @@ class Context:
             CheckError: if they are not known, or not finite.
         """
         if "raw_score" not in self.predictions:
-            raise CheckError("raw scores are not known")
+            raise CheckError(_UNRANKED)
         scores = ranked(self.predictions)
         if not np.isfinite(scores).all():
             raise CheckError(f"{int((~np.isfinite(scores)).sum())} test images have a NaN or infinite score")
@@ -89,7 +90,13 @@ class Context:
         return None if self.point is None else float(self.point["threshold"])
 
     def score(self, images: torch.Tensor) -> np.ndarray:
-        """Scores (B,) of images (B, 3, H, W) as the test would give them, on the scale of :attr:`scores`."""
+        """Scores (B,) of images (B, 3, H, W) as the test would give them, on the scale of :attr:`scores`.
+
+        Raises:
+            CheckError: if the test had no raw scores.
+        """
+        if "raw_score" not in self.predictions:
+            raise CheckError(_UNRANKED)
         raw = TestedModel(self.model).scores(images).numpy()
         return raw.astype(np.float64) if self.point is None else Decider.of(self.point).deciding(raw).astype(np.float64)
 
