@@ -29,7 +29,7 @@ from tests.evidence.small_runs import (
 )
 
 from medanomaly.data.table import TableError
-from medanomaly.evidence import charts, curves, kept, report, run_record, run_tables, writer
+from medanomaly.evidence import atomic, charts, curves, kept, report, run_record, run_tables, writer
 from medanomaly.evidence.checks.every import CHECKS
 from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.pixel_figures import PixelFigures
@@ -192,7 +192,8 @@ def test_files_that_cannot_be_written_cost_no_other(stage, trained, tmp_path, mo
 
 def test_a_disk_that_fills_after_the_predictions_leaves_them_whole(trained, tmp_path, monkeypatch, capfd):
     model, data, before = trained
-    monkeypatch.setattr(Path, "write_text", raising(FULL))
+    monkeypatch.setattr(Path, "write_text", raising(FULL))  # tracebacks
+    monkeypatch.setattr(atomic, "write_whole", raising(FULL))  # run record, evidence and page
     folder = test(model, data, tmp_path)
     monkeypatch.undo()
     pd.testing.assert_frame_equal(predictions_of(folder), before)
