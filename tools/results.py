@@ -100,15 +100,17 @@ def read(name: str, seed: int) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def stale(name: str, seed: int) -> str | None:
-    """Why a cell that is there no longer holds, or None: its configuration or its data have changed since."""
-    cell = read(name, seed)
-    return None if cell is None else changed(cell, digests(config_path(name)))
+def split(name: str, seeds: Sequence[int]) -> tuple[dict[int, dict[str, Any]], dict[int, str]]:
+    """A configuration's finished cells by seed, and why others that are there no longer hold."""
+    now = digests(config_path(name))
+    there = {seed: cell for seed in seeds if (cell := read(name, seed))}
+    due = {seed: why for seed, cell in there.items() if (why := changed(cell, now))}
+    return {seed: cell for seed, cell in there.items() if seed not in due}, due
 
 
 def done(name: str, seed: int) -> dict[str, Any] | None:
     """A finished cell of the present configuration and data, or None."""
-    return read(name, seed) if stale(name, seed) is None else None
+    return split(name, [seed])[0].get(seed)
 
 
 def run_cell(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
@@ -206,8 +208,8 @@ def rows(names: Sequence[str], seeds: Sequence[int]) -> list[str]:
     """The table's rows in Markdown: one a configuration, one figure a seed."""
     lines = []
     for name in names:
-        cells = [cell for seed in seeds if (cell := done(name, seed))]
-        due = [f"seed {seed}: {DUE}, {why}" for seed in seeds if (why := stale(name, seed))]
+        finished, stale = split(name, seeds)
+        cells, due = list(finished.values()), [f"seed {seed}: {DUE}, {why}" for seed, why in stale.items()]
         if not cells:
             lines += [f"| `{name}.yaml` | " + " | " * 2 + "; ".join(due) + " |" * 5] if due else []
             continue
@@ -248,11 +250,10 @@ def summary(seeds: Sequence[int]) -> str:
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     due: set[tuple[str, str]] = set()
     for name in published():
-        for seed in seeds:
-            if cell := done(name, seed):
-                found.setdefault((cell["model"], cell["data"]), []).append(cell)
-            elif stale(name, seed):
-                due.add(plugin_names(name))
+        finished, stale = split(name, seeds)
+        for cell in finished.values():
+            found.setdefault((cell["model"], cell["data"]), []).append(cell)
+        due |= {plugin_names(name)} if stale else set()
     sets = [name for name in DATA if any(name == data for _, data in (*found, *due))]
     numbers = {data: called(cells[0]) for (_, data), cells in found.items()}
     lines = [
@@ -308,7 +309,8 @@ def main() -> int:
     start, failed = time.monotonic(), 0
     wanted = [(name, seed) for seed in args.seeds for name in names if not args.table]
     kept = {(name, seed): args.keep and args.keep / f"{name}-{seed}" for name, seed in wanted}
-    todo = [cell for cell in wanted if done(*cell) is None or not (kept[cell] is None or kept[cell].is_dir())]
+    finished = {(name, seed) for name in names for seed in split(name, args.seeds)[0]} if wanted else set()
+    todo = [cell for cell in wanted if cell not in finished or not (kept[cell] is None or kept[cell].is_dir())]
     for number, (name, seed) in enumerate(todo, start=1):
         if args.limit_minutes and time.monotonic() - start > 60 * args.limit_minutes:
             console.print(f"Stopped after {args.limit_minutes:g} minutes; {len(todo) - number + 1} cells are left.")

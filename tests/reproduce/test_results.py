@@ -100,7 +100,7 @@ def test_a_changed_configuration_makes_a_cell_stale(home):
     keep()
     path = results.config_path("ae_cells")
     path.write_text(path.read_text() + "trainer: {max_epochs: 3}\n")
-    assert results.stale("ae_cells", 0) == "the configuration has changed"
+    assert results.split("ae_cells", [0, 1]) == ({}, {0: "the configuration has changed"})
 
 
 def test_tables_name_the_number_with_its_direction_and_where_it_was_chosen(home):
