@@ -91,7 +91,7 @@ def test_a_folder_of_anomalib_s_with_masks_beside_its_default_evaluator(place, o
         name="drawn", root=root, normal_dir="normal", abnormal_dir="lesion", mask_dir="masks", num_workers=0, seed=0,
         train_batch_size=8, eval_batch_size=8,
     )  # fmt: skip
-    writer = EvidenceWriter(checks=False)
+    writer = EvidenceWriter()
     components = {"post_processor": OperatingPoint()} if ours else {}
     if place == "visualizer":
         components["visualizer"] = writer

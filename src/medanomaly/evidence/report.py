@@ -129,6 +129,8 @@ def render(
     pictures: list[Any] = []
     with stage("pictures"):
         pictures = galleries(cases)
+    if any(entry["stage"] == "pictures" for entry in evidence.get("failed") or []):
+        no_pictures = "The pictures could not be made."
     template = environment().get_template("report.html.j2")
     return template.render(
         evidence=whole,

@@ -83,7 +83,8 @@ class Stages:
 
     def note(self, name: str, error: BaseException) -> None:
         """Name a failure."""
-        logger.debug("stage %s", name, exc_info=error)
+        if self.folder is None:  # of several processes not the first, which tells
+            logger.warning("%s failed (%s)", name, in_a_line(error), exc_info=error)
         reason = f"this stage failed ({type(error).__name__})"
         self._reasons[name] = error.reason if isinstance(error, ScoreError) else reason
         self.failed.append({"stage": name, "error": in_a_line(error), "traceback": self._kept(name, error)})
