@@ -13,6 +13,7 @@ import yaml
 
 from medanomaly import seeds
 from medanomaly.cli import main
+from medanomaly.options import OptionError
 from medanomaly.training import CommandLine, with_addresses
 from tests.test_registry import install, site  # noqa: F401 (a fixture)
 
@@ -157,6 +158,31 @@ def test_a_plugin_without_a_seed_gets_the_runs(site, tmp_path):  # noqa: F811
     tables = [(run / "predictions.csv").read_bytes() for run in runs]
     assert tables[0] == tables[1]
     assert tables[0] != tables[2]
+
+
+def test_a_test_records_the_seed_that_the_weights_come_from(tmp_path, capsys):
+    """Also where the command that tests names none; a split dealt by another seed is warned of."""
+    folder = trained(tmp_path, "--seed", "6")
+    path = str(folder / "weights" / "lightning" / "model.ckpt")
+    options = small(tmp_path)[1:]
+    capsys.readouterr()
+    assert main(["test", *options, "--ckpt_path", path]) == 0
+    assert evidence(folder)["seed"] == 6
+    assert evidence(folder)["data_options"]["seed"] == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "dealt by the seed 6, these are by 0" in said
+    assert "Add --data.init_args.seed 6" in said
+    assert main(["test", *options, "--ckpt_path", path, "--seed", "6"]) == 0
+    assert "were dealt by the seed" not in " ".join(capsys.readouterr().out.split())
+
+
+def test_later_processes_take_the_random_seed_of_the_first(monkeypatch):
+    monkeypatch.setenv(seeds.NOTE, "77")
+    assert seeds.drawn(later=True) == 77
+    assert seeds.drawn(later=False) != seeds.drawn(later=False)
+    monkeypatch.delenv(seeds.NOTE)
+    with pytest.raises(OptionError, match="Name a number"):
+        seeds.drawn(later=True)
 
 
 def test_a_plugin_without_a_seed_trains_in_plain_anomalib(site, tmp_path):  # noqa: F811

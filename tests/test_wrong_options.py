@@ -284,6 +284,30 @@ def test_a_failure_that_no_option_explains_has_its_traceback_in_a_file(tmp_path,
     assert "in broken" in text.read_text()
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--model.code", "dense", "--model.image_size", "32"], "the dense code was built for 32 px"),
+        (
+            [
+                "--trainer.callbacks+=medanomaly.models.checkpoints.AUCp",
+                "--trainer.callbacks+=medanomaly.models.checkpoints.NormalsEarlyStopping",
+            ],
+            "both choose the weights: set restore: false",
+        ),
+        (["--trainer.max_epochs", "-1", "--trainer.max_steps", "-1", "--model.schedule", "cosine"], "needs an end"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_found_at_the_start_of_training(tmp_path, capsys, options, expected):
+    numbers = ["--data.train", "4", "--data.val", "2", "--data.test", "2", "--data.image_size", "16"]
+    places = ["--data.init_args.root", str(tmp_path / "frames"), "--default_root_dir", str(tmp_path / "out")]
+    assert main(["train", *BASE, "--model.stages", "2", *numbers, *places, *options]) == 2
+    err = capsys.readouterr().err
+    assert len(err.splitlines()) == 1
+    assert expected in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_benchmark_is_checked_before_it_runs(told, tmp_path):
     def config(**jobs) -> tuple[str, ...]:
         (tmp_path / "b.yaml").write_text(json.dumps({"accelerator": "cpu", "benchmark": jobs}))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.svm import OneClassSVM
 
+from medanomaly.options import OptionError
+
 REJECTIONS = ("none", "quantile", "ocsvm")
 #: Of the rejected images, the share of least reconstruction error that is never pushed away (ibid., sec. 4.2).
 SPARED = 0.8
@@ -74,7 +76,7 @@ class Rejection:
         if self.method == "none":
             return
         if 0 <= max_epochs < self.last_epoch:
-            raise ValueError(
+            raise OptionError(
                 f"trainer.max_epochs={max_epochs} ends before the last rejection round is trained: pretrain_epochs + "
                 f"rejection_rounds × rejection_every is {self.last_epoch}. Raise the one or lower the others"
             )
@@ -87,7 +89,7 @@ class Rejection:
             ValueError: then; it names the options to change.
         """
         if left < self.minimum_kept:
-            raise ValueError(
+            raise OptionError(
                 f"rejection would leave {left} of {number} training images, fewer than minimum_kept="
                 f"{self.minimum_kept}. Lower rejection_share or rejection_rounds, or minimum_kept"
             )

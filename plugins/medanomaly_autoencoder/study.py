@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from medanomaly.options import OptionError
+
 #: The only side in pixels that the decoder's one unpadded convolution leads back to.
 SIDE = 28
 
@@ -47,7 +49,7 @@ class StudyAutoencoder(nn.Module):
         """
         height, width = image.shape[-2:]
         if (height, width) != (SIDE, SIDE):
-            raise ValueError(
+            raise OptionError(
                 f"the study's network takes {SIDE}×{SIDE} px, the images have {height}×{width} px. Set "
                 f"data.init_args.image_size to {SIDE}, or model.init_args.network to conv"
             )

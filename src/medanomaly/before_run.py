@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from medanomaly.classes import class_error
 from medanomaly.models.saving import check_fits
 from medanomaly.options import OptionError, one_line, shown, wrong_value
 from medanomaly.parsing import Typed, missing
+
+logger = logging.getLogger(__name__)
 
 #: Commands that need a model's trained weights.
 _OF_WEIGHTS = ("test", "validate", "predict")
@@ -158,12 +161,15 @@ def _check_folder(folder: Path, typed: Typed) -> None:
         _refuse(typed, "default_root_dir", folder, f"{there} is not to be written to")
 
 
-def check_start(command: str, model: Any, checkpoint: str | Path | None, trainer: Mapping[str, Any]) -> None:
+def check_start(
+    command: str, model: Any, module: Any, checkpoint: str | Path | None, trainer: Mapping[str, Any]
+) -> None:
     """Look whether the run has the weights that it needs.
 
     Args:
         command: The command's name.
         model: The model, as it was made.
+        module: The data module.
         checkpoint: The option ``ckpt_path``.
         trainer: The trainer's options.
 
@@ -179,4 +185,11 @@ def check_start(command: str, model: Any, checkpoint: str | Path | None, trainer
             )
         return
     resume = command in ("train", "fit")
-    check_fits(Path(checkpoint), model, resume, trainer.get("max_epochs"))
+    found = check_fits(Path(checkpoint), model, resume, trainer.get("max_epochs"))
+    then = (found.get("datamodule_hyper_parameters") or {}).get("seed")
+    now = dict(getattr(module, "hparams", None) or {}).get("seed")
+    if then is not None and now is not None and then != now:
+        logger.warning(
+            "The checkpoint's images were dealt by the seed %s, these are by %s: where splits are drawn, test images "
+            "may have been trained on. Add --data.init_args.seed %s.", then, now, then
+        )  # fmt: skip

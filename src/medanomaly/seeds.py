@@ -48,17 +48,22 @@ def command_seed() -> int:
     return _RUN.get() or 0
 
 
-def known_seed(model: Any) -> int | None:
-    """The seed that a model was trained with: its option ``seed``, else the run's; None where nobody seeded it."""
-    own = dict(getattr(model, "hparams", None) or {}).get("seed")
-    seed = run_seed() if own is None else int(own)
-    # Ours are always seeded.
-    return 0 if seed is None and hasattr(model, "seeded") else seed
-
-
 def seed_of(model: Any) -> int:
-    """The seed of a model: its option ``seed``, else the run's, else 0."""
-    return known_seed(model) or 0
+    """The seed of a model that is to be trained: its option ``seed``, else the run's, else 0."""
+    own = dict(getattr(model, "hparams", None) or {}).get("seed")
+    return int(own) if own is not None else run_seed() or 0
+
+
+def known_seed(model: Any) -> int | None:
+    """The seed that a model's weights come from; None where nobody seeded them.
+
+    Ours remember it, over checkpoints too; of others it is their option ``seed``, else the run's.
+    """
+    trained = getattr(model, "trained_with", None)
+    if trained is not None:
+        return int(trained)
+    own = dict(getattr(model, "hparams", None) or {}).get("seed")
+    return run_seed() if own is None else int(own)
 
 
 def put_note(note: str | None) -> None:

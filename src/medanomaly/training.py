@@ -194,7 +194,8 @@ class CommandLine(AnomalibCLI):
         if self.subcommand == "benchmark":
             return SeededBenchmark().run(self.config["benchmark"])
         checkpoint = self.options.get("ckpt_path")
-        before_run.check_start(self.subcommand, self.model, checkpoint, self.options.get("trainer") or {})
+        trainer = self.options.get("trainer") or {}
+        before_run.check_start(self.subcommand, self.model, self.datamodule, checkpoint, trainer)
         try:
             if self.subcommand == "train" and checkpoint:
                 kwargs = self._prepare_subcommand_kwargs(self.subcommand)

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly.options import OptionError
+
 NORMS = ("group", "none")
 CODES = ("spatial", "dense")
 
@@ -121,7 +123,7 @@ class ConvAutoencoder(nn.Module):
         """
         height, width = image.shape[-2:]
         if self.dense and (height, width) != (self.dense, self.dense):
-            raise ValueError(
+            raise OptionError(
                 f"the dense code was built for {self.dense} px, the images have {height}×{width} px. Set "
                 "model.init_args.image_size to data.init_args.image_size, or use a spatial code"
             )

@@ -17,6 +17,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 
 from medanomaly.models.scoring import Scored, all_images, auroc, ranked, score, train_normals
+from medanomaly.options import OptionError
 
 logger = logging.getLogger(__name__)
 
@@ -85,9 +86,9 @@ class EpochChoice(Callback):
         self._resumed_from = trainer.ckpt_path
         choosing = [type(c).__name__ for c in trainer.callbacks if isinstance(c, EpochChoice) and c.restore]  # type: ignore[attr-defined]
         if self.restore and len(choosing) > 1:
-            raise ValueError(f"{' and '.join(choosing)} both choose the weights: set restore: false on all but one")
+            raise OptionError(f"{' and '.join(choosing)} both choose the weights: set restore: false on all but one")
         if self.restore and dict(pl_module.hparams).get("keep_best"):
-            raise ValueError(
+            raise OptionError(
                 f"{type(self).__name__} and the model's keep_best both choose the weights: set "
                 "model.init_args.keep_best: false, or restore: false on the callback"
             )
@@ -257,7 +258,7 @@ class NormalsEarlyStopping(EpochChoice):
         """Refuse a choice that an untrained model would win."""
         super().on_fit_start(trainer, pl_module)
         if self.relative and (trainer.min_epochs or 0) < 2:
-            raise ValueError(
+            raise OptionError(
                 "NormalsEarlyStopping with relative: true would choose the untrained model, which scores training and "
                 "validation alike: set trainer.min_epochs to the epochs that training needs at least"
             )

@@ -14,6 +14,8 @@ from anomalib.models.components import DynamicBufferMixin
 from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import nn
 
+from medanomaly.options import OptionError
+
 #: Least standard deviation of a direction. A network's codes are of the order of one, their rounding noise of 1e-6.
 MIN_STD = 1e-3
 _LOG_2PI = math.log(2 * math.pi)
@@ -77,7 +79,7 @@ def finite(codes: torch.Tensor) -> np.ndarray:
     """
     array = codes.detach().cpu().double().numpy()
     if len(array) < 2:
-        raise ValueError(f"a density needs at least 2 training images, not {len(array)}")
+        raise OptionError(f"a density needs at least 2 training images, not {len(array)}")
     if not np.isfinite(array).all():
         raise ValueError("codes are not finite: the training diverged. Lower model.init_args.learning_rate")
     return array

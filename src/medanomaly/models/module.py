@@ -135,7 +135,8 @@ class MedicalModel:
         """
         reading = getattr(self.trainer.datamodule, "reading", None)
         self._read_by = {"reading": None if reading is None else reading.to_dict()}
-        seed = seeds.seed_of(self)
+        #: The seed that the weights come from, in this process or, loaded, in another.
+        self.trained_with = seed = seeds.seed_of(self)
         self._note = os.environ.get(seeds.NOTE)
         seed_everything(seed, workers=True, verbose=False)
         if ranks.rank():
@@ -234,6 +235,7 @@ class MedicalModel:
         """Keep with the weights the findings, and how images were read."""
         super().on_save_checkpoint(checkpoint)  # type: ignore[misc]
         checkpoint["medanomaly_findings"] = self.findings
+        checkpoint["medanomaly_seed"] = seeds.known_seed(self)
         if self._read_by is not None:
             checkpoint["medanomaly_read_by"] = {"size": self._size, **self._read_by}
 
@@ -241,4 +243,6 @@ class MedicalModel:
         """Take them back."""
         super().on_load_checkpoint(checkpoint)  # type: ignore[misc]
         self._findings = dict(checkpoint.get("medanomaly_findings", {}))
+        own = checkpoint.get("hyper_parameters", {}).get("seed")
+        self.trained_with = checkpoint.get("medanomaly_seed", own)
         self._read_by = checkpoint.get("medanomaly_read_by")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from medanomaly.options import OptionError
+
 if TYPE_CHECKING:
     from medanomaly.models.module import MedicalModel
 
@@ -44,7 +46,7 @@ def adam(plugin: MedicalModel) -> Any:
         return optimiser
     total = plugin.trainer.estimated_stepping_batches
     if not math.isfinite(total):
-        raise ValueError("schedule 'cosine' needs an end of training: set trainer.max_epochs or trainer.max_steps")
+        raise OptionError("schedule 'cosine' needs an end of training: set trainer.max_epochs or trainer.max_steps")
     # A plain function is not kept in checkpoints, so a training resumed with more epochs follows the longer cosine.
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: cosine(step, int(total)))
     return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
