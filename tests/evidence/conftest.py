@@ -23,3 +23,16 @@ def abnormal() -> np.ndarray:
 @pytest.fixture
 def evidence() -> dict[str, Any]:
     return evidence_record()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A model, its data, and the predictions of a test without failures."""
+    from tests.evidence.small_runs import OurRedness, evidence_of, phantom, predictions_of, train
+
+    root = tmp_path_factory.mktemp("trained")
+    model, data = OurRedness(), phantom(root)
+    folder = train(model, data, root / "run")
+    assert evidence_of(folder)["failed"] == []
+    assert not (folder / "failures").exists()
+    return model, data, predictions_of(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pandas as pd
 import torch
 from anomalib.data import InferenceBatch
 from anomalib.engine import Engine
+from anomalib.metrics import Evaluator
 from anomalib.models import AnomalibModule
 from lightning import Trainer
 from torch import nn
 
 from medanomaly.evidence import charts, curves
+from medanomaly.evidence.writer import EvidenceWriter
 from medanomaly.models.module import MedicalModel
 from medanomaly_phantom import Phantom
 
@@ -127,3 +130,56 @@ def undrawn(monkeypatch) -> None:
     """Charts without matplotlib's drawing, which takes longer than everything else."""
     for module in (charts, curves):
         monkeypatch.setattr(module, "inline", lambda figure, title: f"<svg><title>{title}</title></svg>")
+
+
+@contextmanager
+def other_evaluator(model, evaluator: Evaluator):
+    """Another evaluator in the model's place for a while; monkeypatch knows no submodules."""
+    own = model.evaluator
+    model.evaluator, model._metric_attributes = evaluator, None
+    try:
+        yield
+    finally:
+        model.evaluator, model._metric_attributes = own, None
+
+
+def raising(error: BaseException):
+    def stage(*args: Any, **kwargs: Any):
+        raise error
+
+    return stage
+
+
+def writer_of(model) -> EvidenceWriter:
+    return model.visualizer
+
+
+def kept_whole(folder: Path, trained) -> None:
+    """What cannot be had again is there and right."""
+    model, data, before = trained
+    pd.testing.assert_frame_equal(predictions_of(folder), before)
+    expected = raw_scores(model, data)
+    found = predictions_of(folder)
+    np.testing.assert_allclose(found["raw_score"], expected["raw_score"], rtol=1e-6)
+    assert found["path"].tolist() == expected["path"].tolist()
+    validation = pd.read_csv(folder / "validation.csv")
+    assert len(validation) == 24
+    assert validation["raw_score"].min() > 100
+    state = torch.load(folder / "weights" / "tested.ckpt", weights_only=True)["state_dict"]
+    assert torch.equal(state["model.weight"], model.model.weight)
+    assert set(pd.read_csv(folder / "split.csv")["split"]) == {"train", "val", "test"}
+    assert json.loads((folder / "run.json").read_text())["model"]["weights"] == "weights/tested.ckpt"
+    assert not list(folder.rglob("*.part"))
+
+
+def named(folder: Path, model, stage: str, error: BaseException, err: str) -> None:
+    """The failure is in evidence, traceback, console, and what the exit status looks at."""
+    failed = {entry["stage"]: entry for entry in evidence_of(folder)["failed"]}
+    assert set(failed) == {stage}
+    assert type(error).__name__ in failed[stage]["error"]
+    text = (folder / failed[stage]["traceback"]).read_text(encoding="utf-8")
+    assert "Traceback" in text
+    assert type(error).__name__ in text
+    assert writer_of(model).failures == list(failed.values())
+    (line,) = [line for line in err.splitlines() if line.startswith("medanomaly: ")]
+    assert stage in line

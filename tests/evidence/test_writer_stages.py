@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,19 @@ import pandas as pd
 import pytest
 import torch
 from anomalib.metrics import Evaluator
-from anomalib.visualization import ImageVisualizer
-from lightning import Callback
 from sklearn.metrics import roc_auc_score
 from tests.evidence.report_parts import Page
 from tests.evidence.small_runs import (
-    OurRedness,
     evidence_of,
-    phantom,
+    kept_whole,
+    named,
+    other_evaluator,
     predictions_of,
+    raising,
     raw_scores,
     test,
-    train,
     undrawn,
+    writer_of,
 )
 
 from medanomaly.data.table import TableError
@@ -34,7 +33,6 @@ from medanomaly.evidence.checks.every import CHECKS
 from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.pixels import PixelCurves
-from medanomaly.evidence.rank_metric import AUROC, default_evaluator
 from medanomaly.evidence.run_caveats import FAILED
 from medanomaly.evidence.writer import EvidenceWriter
 from medanomaly.export.decide import decide_run
@@ -47,59 +45,6 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     undrawn(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A model, its data, and the predictions of a test without failures."""
-    root = tmp_path_factory.mktemp("trained")
-    model, data = OurRedness(), phantom(root)
-    folder = train(model, data, root / "run")
-    assert evidence_of(folder)["failed"] == []
-    assert not (folder / "failures").exists()
-    return model, data, predictions_of(folder)
-
-
-def raising(error: BaseException):
-    def stage(*args: Any, **kwargs: Any):
-        raise error
-
-    return stage
-
-
-def writer_of(model) -> EvidenceWriter:
-    return model.visualizer
-
-
-def kept_whole(folder: Path, trained) -> None:
-    """What cannot be had again is there and right."""
-    model, data, before = trained
-    pd.testing.assert_frame_equal(predictions_of(folder), before)
-    expected = raw_scores(model, data)
-    found = predictions_of(folder)
-    np.testing.assert_allclose(found["raw_score"], expected["raw_score"], rtol=1e-6)
-    assert found["path"].tolist() == expected["path"].tolist()
-    validation = pd.read_csv(folder / "validation.csv")
-    assert len(validation) == 24
-    assert validation["raw_score"].min() > 100
-    state = torch.load(folder / "weights" / "tested.ckpt", weights_only=True)["state_dict"]
-    assert torch.equal(state["model.weight"], model.model.weight)
-    assert set(pd.read_csv(folder / "split.csv")["split"]) == {"train", "val", "test"}
-    assert json.loads((folder / "run.json").read_text())["model"]["weights"] == "weights/tested.ckpt"
-    assert not list(folder.rglob("*.part"))
-
-
-def named(folder: Path, model, stage: str, error: BaseException, err: str) -> None:
-    """The failure is in evidence, traceback, console, and what the exit status looks at."""
-    failed = {entry["stage"]: entry for entry in evidence_of(folder)["failed"]}
-    assert set(failed) == {stage}
-    assert type(error).__name__ in failed[stage]["error"]
-    text = (folder / failed[stage]["traceback"]).read_text(encoding="utf-8")
-    assert "Traceback" in text
-    assert type(error).__name__ in text
-    assert writer_of(model).failures == list(failed.values())
-    (line,) = [line for line in err.splitlines() if line.startswith("medanomaly: ")]
-    assert stage in line
 
 
 #: Stage, what is made to raise, and whether the report is there all the same.
@@ -325,99 +270,6 @@ def test_what_no_stage_expects_leaves_what_was_kept(trained, tmp_path, monkeypat
     assert {entry["stage"] for entry in writer_of(model).failures} == {"run record", "evaluation"}
     assert "unforeseen" in capfd.readouterr().err
     pd.testing.assert_frame_equal(predictions_of(folder), trained[2])
-
-
-class Broken(AUROC):
-    """A metric of somebody else's that breaks when it is asked, or before."""
-
-    when = "compute"
-
-    def update(self, batch, *args, **kwargs):
-        if self.when == "update":
-            raise IndexError("metric broken")
-        super().update(batch, *args, **kwargs)
-
-    def compute(self):
-        if self.when == "compute":
-            raise IndexError("metric broken")
-        return super().compute()
-
-
-@contextmanager
-def other_evaluator(model, evaluator: Evaluator):
-    """Another evaluator in the model's place for a while; monkeypatch knows no submodules."""
-    own = model.evaluator
-    model.evaluator, model._metric_attributes = evaluator, None
-    try:
-        yield
-    finally:
-        model.evaluator, model._metric_attributes = own, None
-
-
-@pytest.mark.parametrize("when", ["compute", "update"])
-def test_a_metric_of_the_evaluator_that_breaks_is_nan(when, trained, tmp_path, capfd):
-    model, data, _ = trained
-    broken = Broken(fields=["pred_score", "gt_label"], prefix="other_")
-    broken.when = when
-    evaluator = default_evaluator()
-    with other_evaluator(model, Evaluator(test_metrics=[broken, *evaluator.test_metrics])):
-        folder = test(model, data, tmp_path)
-    kept_whole(folder, trained)
-    named(folder, model, "metric other_Broken", IndexError(), capfd.readouterr().err)
-    assert FAILED in (folder / "report.html").read_text(encoding="utf-8")
-    # The patches are gone: the metric is its class's again.
-    with pytest.raises(IndexError):
-        broken.update(None) if when == "update" else broken.compute()
-
-
-def test_the_other_metrics_are_logged_beside_one_that_breaks(trained, tmp_path):
-    from lightning import Trainer
-    from tests.evidence.small_runs import QUIET
-
-    model, data, _ = trained
-    broken = Broken(fields=["pred_score", "gt_label"], prefix="other_")
-    with other_evaluator(model, Evaluator(test_metrics=[broken, *default_evaluator().test_metrics])):
-        (found,) = Trainer(default_root_dir=tmp_path, **QUIET).test(model, datamodule=data, verbose=False)
-    assert np.isnan(found["other_Broken"])
-    assert found["image_AUROC"] == pytest.approx(evidence_of(tmp_path)["image"]["auroc"]["value"], abs=1e-6)
-    assert found["pixel_AUROC"] == pytest.approx(evidence_of(tmp_path)["pixel"]["auroc"]["value"], abs=1e-6)
-
-
-class BrokenVisualizer(ImageVisualizer):
-    """As anomalib's where it cannot read a file."""
-
-    def on_test_batch_end(self, *args, **kwargs):
-        raise OSError("cannot identify image file")
-
-
-def test_pictures_of_another_visualizer_cost_the_test_nothing(trained, tmp_path, capfd):
-    model, data, _ = trained
-    folder = test(model, data, tmp_path, callbacks=[BrokenVisualizer()])
-    kept_whole(folder, trained)
-    named(folder, model, "BrokenVisualizer", OSError(), capfd.readouterr().err)
-
-
-class Ending(Callback):
-    """Something else that breaks at a hook of the test's end."""
-
-    def __init__(self, hook: str) -> None:
-        setattr(self, hook, raising(ZeroDivisionError("a callback broke")))
-
-
-@pytest.mark.parametrize("hook", ["on_test_epoch_end", "on_test_end"])
-def test_a_callback_that_ends_the_trainer_finds_the_test_kept(hook, trained, tmp_path, capfd):
-    model, data, _ = trained
-    with pytest.raises(ZeroDivisionError):
-        test(model, data, tmp_path, callbacks=[Ending(hook)])
-    kept_whole(tmp_path, trained)
-    named(tmp_path, model, "another part of the test", ZeroDivisionError(), capfd.readouterr().err)
-    evidence = evidence_of(tmp_path)
-    assert evidence["image"]["auroc"]["value"] is not None
-    assert FAILED in (tmp_path / "report.html").read_text(encoding="utf-8")
-    # The next test of the same model is whole, and knows nothing of this one.
-    folder = test(model, data, tmp_path)
-    assert evidence_of(folder)["failed"] == []
-    assert not (folder / "failures").exists()
 
 
 def test_a_run_with_failures_is_rebuilt_and_stands_beside_others(trained, tmp_path, monkeypatch):

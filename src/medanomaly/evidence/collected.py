@@ -11,7 +11,7 @@ import torch
 from medanomaly.decision.score import to_unit
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.gallery import Gallery
-from medanomaly.evidence.pixel_figures import PixelFigures
+from medanomaly.evidence.pixel_figures import PixelFigures, undefined_figures
 from medanomaly.evidence.raw_outputs import NOT_KEPT
 from medanomaly.evidence.stages import ScoreError, Stages
 
@@ -42,10 +42,21 @@ class Collected:
         self.unmapped: str | None = None
         self._scale: tuple[float, float] | None = None
 
-    @property
-    def has_pixels(self) -> bool:
-        """Whether there were maps and masks to measure, be it in vain."""
-        return len(self.pixels) > 0 or self.stages.has_failed(PIXELS) or self.unmapped is not None
+    def pixel_figures(self, groups: np.ndarray, note: str, threshold: bool) -> dict[str, Any] | None:
+        """``evidence["pixel"]``; undefined where maps and masks were measured in vain, None where there were none.
+
+        Args:
+            groups: Group of each row (n,).
+            note: What the masks mark, where it is not the exact lesion.
+            threshold: Whether pixels were marked by a threshold.
+        """
+        if not len(self.pixels) and self.unmapped is None and not self.stages.has_failed(PIXELS):
+            return None
+        if self.unmapped is None and not self.stages.has_failed(PIXELS):
+            with self.stages.stage(PIXELS):
+                return self.pixels.figures(groups[self.pixel_rows], note, threshold)
+        reason = self.unmapped or self.stages.reason(PIXELS)
+        return undefined_figures(len(self.pixel_rows), self.with_mask, reason, note)
 
     def add(self, batch: Any, part_names: tuple[str, ...], post: Any) -> None:
         """Keep a batch.

@@ -25,12 +25,12 @@ from medanomaly.evidence.atomic import write_json, write_text
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.every import ALWAYS, CHECKS
-from medanomaly.evidence.collected import PICTURES, PIXELS, ROWS, Collected
+from medanomaly.evidence.collected import PICTURES, ROWS, Collected
 from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.guard import Guard
 from medanomaly.evidence.image_figures import image_metrics, undefined_metrics
 from medanomaly.evidence.kept import Kept, keep
-from medanomaly.evidence.pixel_figures import PixelFigures, undefined_figures
+from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.raw_outputs import RawOutputs
 from medanomaly.evidence.report import render
 from medanomaly.evidence.run_caveats import FAILED, with_failures
@@ -203,7 +203,11 @@ class EvidenceWriter(Visualizer):
             "operating_point": point,
             "unranked": unranked,
             "image": self._image_figures(point, unranked),
-            "pixel": self._pixel_figures(point, getattr(module, "mask_note", "")),
+            "pixel": self._collected.pixel_figures(
+                self._predictions["group"].to_numpy(),
+                getattr(module, "mask_note", ""),
+                threshold=point is None or bool(point["pixel"]),
+            ),
             "skipped": list(getattr(module, "skipped", [])),
             "checks": None,
             "failed": stages.failed,
@@ -248,17 +252,6 @@ class EvidenceWriter(Visualizer):
         with stages.stage(FIGURES):
             return image_metrics(self._predictions, validation=validation, unranked=unranked)
         return undefined_metrics(self._predictions, stages.reason(FIGURES))
-
-    def _pixel_figures(self, point: dict[str, Any] | None, note: str) -> dict[str, Any] | None:
-        stages, collected = self._stages, self._collected
-        if not collected.has_pixels:
-            return None
-        if collected.unmapped is None and not stages.has_failed(PIXELS):
-            with stages.stage(PIXELS):
-                groups = self._predictions["group"].to_numpy()[collected.pixel_rows]
-                return collected.pixels.figures(groups, note, threshold=point is None or bool(point["pixel"]))
-        reason = collected.unmapped or stages.reason(PIXELS)
-        return undefined_figures(len(collected.pixel_rows), collected.with_mask, reason, note)
 
     def _log(self, trainer: Any, evidence: dict[str, Any]) -> None:
         """Pixel figures for the trainer's table and loggers, but for what an evaluator logs under the same name."""
