@@ -66,7 +66,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--images", type=Path, default=None, help="images for the parity record (default: the run's data)"
     )
-    parser.add_argument("--parity-images", type=whole(1), default=128, help="at most so many of them (default: 128)")
+    parser.add_argument("--parity-images", type=whole(1), default=128, help="largest number of them (default: 128)")
     parser.add_argument(
         "--input",
         choices=("float32", "uint8", "uint16"),

@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="image, folder or quoted pattern, as for infer")
     parser.add_argument("--repeat", type=whole(1), default=3, metavar="N", help="rounds (default: 3)")
     parser.add_argument(
-        "--limit", type=whole(1), default=200, metavar="N", help="at most so many images (default: 200)"
+        "--limit", type=whole(1), default=200, metavar="N", help="largest number of images (default: 200)"
     )
     parser.add_argument(
         "--against",

@@ -19,7 +19,7 @@ from medanomaly.evidence.delong import auroc_difference, auroc_interval
 
 #: A mask that covers more of the frame leaves nothing to fill it from.
 LARGEST = 0.5
-#: At most so many images of each class are covered.
+#: Largest number of images of each class that are covered.
 MOST = 1000
 #: So many masks are tried on a normal image before it is left out.
 _TRIES = 5

@@ -24,7 +24,7 @@ from medanomaly.evidence.checks.context import CheckError, Context, tracked
 from medanomaly.imaging import ImageError
 from medanomaly.imaging import decode as decode_file
 
-#: At most so many images of each of two splits are decoded.
+#: Largest number of images of each of two splits that are decoded.
 MOST = 500
 #: A file is first told by pieces of so many bytes from its beginning, middle and end.
 _PIECE = 4096
