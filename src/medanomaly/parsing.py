@@ -1,6 +1,6 @@
 """What jsonargparse says of a wrong option, in one sentence.
 
-Its own message tells of every type that was tried, over up to forty lines. Here the innermost complaint is taken out of
+Its own message lists every type that was tried, over up to forty lines. Here the innermost complaint is taken out of
 it, and put with the option's full name, its value, what is allowed and the nearest name.
 """
 

@@ -121,7 +121,7 @@ def test_figures_hold_while_configuration_and_data_are_those_they_were_measured_
     config.write_text(text)
     now = digests(config)
     assert changed(now, now) is None
-    assert changed({"config_sha256": now["config_sha256"]}, now) == "the data have changed"
+    assert changed({"config_sha256": now["config_sha256"]}, now) == "its data were not recorded"
     config.write_text(f"# a comment\n{text}")
     assert digests(config) == now
     config.write_text(text.replace("image_size: 8", "image_size: 16"))

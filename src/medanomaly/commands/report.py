@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from medanomaly.failures import cannot_write, fail
+from medanomaly.whole import write_whole
 
 REPORT = "report.html"
 SIDE_BY_SIDE = Path("side_by_side.html")
@@ -40,7 +41,6 @@ def run(args: argparse.Namespace) -> int:
     warnings.filterwarnings("ignore", category=FutureWarning)
     single = len(args.runs) == 1
     try:
-        from medanomaly.decision.change import replace
         from medanomaly.evidence.stored import StoredError
 
         if single:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
     try:
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
-        replace(out, page)
+        write_whole(out, page.encode())
     except (StoredError, ValueError) as error:
         return fail(error)
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from medanomaly.data.artificial import foreign_files
+from medanomaly.data.cache_files import digest
 from medanomaly.data.table import TableError
 
 if TYPE_CHECKING:
@@ -108,9 +109,9 @@ def changed(measured: Mapping[str, Any], now: Mapping[str, str | None]) -> str |
     """
     if measured.get("config_sha256") != now["config_sha256"]:
         return "the configuration has changed"
-    if now["data_sha256"] is not None and measured.get("data_sha256") != now["data_sha256"]:
-        return "the data have changed"
-    return None
+    if now["data_sha256"] is None or measured.get("data_sha256") == now["data_sha256"]:
+        return None
+    return "the data have changed" if measured.get("data_sha256") else "its data were not recorded"
 
 
 def file_lines(files: Iterable[Path], root: Path) -> list[str]:
@@ -152,4 +153,4 @@ def _digest(file: Path) -> str:
 @cache
 def _hashed(path: str, _stamp: tuple[int, int, int]) -> str:
     """SHA-256 of a file, read once a process while its size and its times stay."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return digest(Path(path))

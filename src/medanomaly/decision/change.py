@@ -6,7 +6,6 @@ import csv
 import json
 import logging
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -146,13 +145,6 @@ def _truth(cell: str | None, column: str) -> bool | None:
     if column == "abnormal":
         return _TRUTH.get((cell or "").strip().lower())
     return None if missing(cell) else among(cell, [_NORMAL]) is None
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file as a whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)  # noqa: PTH105 (atomic, also over an existing file)
 
 
 def _line(what: str, point: Mapping[str, Any] | None) -> str:

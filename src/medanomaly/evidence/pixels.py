@@ -14,7 +14,7 @@ import torch
 #: AUPRO is the area up to this false-positive rate (Bergmann et al., IJCV 2021, section 5.2).
 FPR_LIMIT = 0.3
 _BINS = 2048
-#: Histograms are added up in 64 bit, so many images at a time: a copy of all would double the memory.
+#: Histograms are added up in 64 bit, this number of images at a time: a copy of all would double the memory.
 _BLOCK = 64
 
 

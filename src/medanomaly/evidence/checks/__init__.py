@@ -23,7 +23,7 @@ value, its 95 % interval, and the method in words; None is undefined. A check th
     "auroc_random", "difference", "filled", "no_control", "too_large", "empty", "of"}``. Counts of images; ``flagged``
     and both flips are None without a threshold; ``lower`` counts images that score lower covered than control. Every
     AUROC is against normal images as they are, but for those in ``filled``: ``{"images", "auroc", "auroc_covered",
-    "auroc_random", "difference", "passed", "flagged"}`` is against so many normal images that were filled likewise, and
+    "auroc_random", "difference", "passed", "flagged"}`` is against that number of normal images, filled likewise, and
     its ``difference`` decides. Its ``auroc`` is that of filled normal images above the same as they are; of ``passed``
     ones ``flagged`` pass no more once filled. It is ``{"reason": …}`` where none could be filled, and absent before
     version 0.2.0.

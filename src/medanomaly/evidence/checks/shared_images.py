@@ -26,7 +26,7 @@ from medanomaly.imaging import decode as decode_file
 
 #: Largest number of images of each of two splits that are decoded.
 MOST = 500
-#: A file is first told by pieces of so many bytes from its beginning, middle and end.
+#: Bytes of each of the three pieces, from beginning, middle and end, by which files are compared first.
 _PIECE = 4096
 #: Scores of equal pixels differ by rounding alone: by so much of their spread, and of themselves.
 _OF_SPREAD, _OF_SCORE = 1e-4, 1e-4
