@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from pathlib import Path
 
 import pandas as pd
@@ -90,6 +91,11 @@ def test_two_seeds_give_two_results_and_one_the_same_to_the_last_digit(tmp_path)
     assert (scores[0] != scores[1]).all()
     assert [evidence(folder)["seed"] for folder in (one, two)] == [1, 2]
     assert [evidence(folder)["data_options"]["seed"] for folder in (one, two)] == [1, 2]
+    assert evidence(one)["machine"] == {
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+    }
     weights = [torch.load(folder / "weights/tested.ckpt")["state_dict"] for folder in (one, again)]
     assert all(same(value, weights[1][key]) for key, value in weights[0].items())
 

@@ -47,6 +47,8 @@ HOME = Path(__file__).resolve().parents[1]
 CELLS = HOME / "tools" / "results"
 SEEDS = (0, 1, 2)
 DRAWS = 2000
+#: One thread: sums of several are rounded otherwise, and a seed would not repeat on a machine of other cores.
+SETTING = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 #: Order of rows and columns of the table.
 MODELS = ("Autoencoder", "AdversarialAutoencoder", "PerceptualAutoencoder", "VariationalAutoencoder", "Classifier")
 DATA = ("WirelessCapsule", "MalariaCells", "ChestXray", "MedMnist", "Mammography")
@@ -128,7 +130,7 @@ def run_cell(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
             *("--model.init_args.seed", str(seed), "--default_root_dir", work),
             *("--trainer.enable_progress_bar", "false"),
         ]
-        ran = subprocess.run(command, capture_output=True, text=True, cwd=HOME, env={**os.environ, "COLUMNS": "200"})
+        ran = subprocess.run(command, capture_output=True, text=True, cwd=HOME, env={**os.environ, **SETTING})
         if ran.returncode:
             raise RuntimeError(f"{name}, seed {seed}: " + (ran.stdout + ran.stderr)[-3000:])
         seconds = time.perf_counter() - start

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 
 from medanomaly import seeds
 from medanomaly.data.table import counts, digest
@@ -46,6 +47,16 @@ def run_section(trainer: Any, pl_module: Any) -> dict[str, Any]:
         "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
         "checkpoints": plain(list(getattr(pl_module, "findings", {}).get("checkpoint_choice", []))),
         "versions": {**{name: v for name in _PACKAGES if (v := _version(name))}, "python": platform.python_version()},
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What of the machine makes one seed round otherwise: threads, kind of processor, and its instructions in use."""
+    return {
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
     }
 
 
