@@ -114,7 +114,7 @@ def _verdict(cells: Cells, winner: str | None) -> str:
         found = cells.found.get(row, {}).get("figures", {}).get("auroc")
         if found and found["low"] is not None:
             if found["low"] <= 0.5 <= found["high"]:
-                end = "the interval holds 0.5: no better than chance"
+                end = "the interval holds 0.5: not shown to be better than chance"
             else:
                 end = "better than chance" if found["low"] > 0.5 else "worse than chance: the score is inverted"
             said.append(
