@@ -124,11 +124,14 @@ def test_a_resumed_training_is_tested_with_its_last_weights(tmp_path):
     assert all(torch.equal(last[name], tested[name]) for name in last if name.startswith("model."))
 
 
-def test_the_test_command_repeats_the_figures_of_a_checkpoint(tmp_path):
+def test_the_test_command_repeats_the_figures_of_a_checkpoint_in_a_folder_of_its_own(tmp_path):
     assert command(options(tmp_path)) == 0
     first = newest(tmp_path)[0]
     folder = tmp_path / "results" / "Autoencoder" / "Phantom" / "v0"
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     arguments = ["test", *options(tmp_path, "--ckpt_path", str(folder / "weights" / "tested.ckpt"))[1:]]
-    (folder / "predictions.csv").unlink()
     assert command(arguments) == 0
     pd.testing.assert_frame_equal(newest(tmp_path)[0], first)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert (folder.parent / "latest").resolve() == folder.parent / "v1"
+    assert (folder.parent / "v1" / "weights" / "tested.ckpt").is_file()

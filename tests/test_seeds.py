@@ -173,8 +173,10 @@ def test_a_test_records_the_seed_that_the_weights_come_from(tmp_path, capsys):
     options = small(tmp_path)[1:]
     capsys.readouterr()
     assert main(["test", *options, "--ckpt_path", path]) == 0
-    assert evidence(folder)["seed"] == 6
-    assert evidence(folder)["data_options"]["seed"] == 0
+    tested = (folder.parent / "latest").resolve()
+    assert tested != folder
+    assert evidence(tested)["seed"] == 6
+    assert [evidence(of)["data_options"]["seed"] for of in (folder, tested)] == [6, 0]
     said = " ".join(capsys.readouterr().out.split())
     assert "dealt by the seed 6, these are by 0" in said
     assert "Add --data.init_args.seed 6" in said

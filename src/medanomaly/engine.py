@@ -50,10 +50,16 @@ class RunEngine(Engine):
 
     ``latest`` moves to the new folder when its first checkpoint is whole, not before: a run that fails at once, or
     whose disk is full, leaves it where it was.
+
+    Args:
+        tests: Whether it tests a checkpoint and trains nothing. anomalib would write over the test of the run that
+            ``latest`` stands for; here the test gets a folder of its own.
+        *args, **kwargs: As for anomalib's engine.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, tests: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.tests = tests
         #: The run's folder, if this process made one.
         self.folder: Path | None = None
         #: How checkpoints are written, unless the user brings a way of his own.
@@ -73,6 +79,7 @@ class RunEngine(Engine):
     ) -> None:
         loaders = (train_dataloaders, val_dataloaders, test_dataloaders)
         base = Path(self._cache.args["default_root_dir"])
+        versioned_dir = versioned_dir or (self.tests and self.folder is None)
         if not versioned_dir or later_process():
             super()._setup_workspace(model, *loaders, datamodule, dataset)
             if versioned_dir and os.environ.get(_FOLDER):

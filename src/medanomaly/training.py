@@ -184,7 +184,7 @@ class CommandLine(AnomalibCLI):
     def instantiate_engine(self) -> None:
         """An engine that several processes can share."""
         super().instantiate_engine()
-        self.engine = RunEngine(**self.engine._cache.args)
+        self.engine = RunEngine(**self.engine._cache.args, tests=self.subcommand == "test")
 
     def _run_subcommand(self) -> None:
         """Run the command; a resumed training is tested with the weights that it ended with.
