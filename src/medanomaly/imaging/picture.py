@@ -20,12 +20,14 @@ class Picture:
         shape: Height and width of the upright image in full, before any reduction in decoding.
         inverted: Whether the file shows low values bright (MONOCHROME1, "min is white"): ``depth`` speaks of the
             stored values, before the inversion.
+        lossy: Whether it was compressed with loss, so that values near an edge are noise.
     """
 
     pixels: np.ndarray
     depth: tuple[float, float] | None
     shape: tuple[int, int]
     inverted: bool = False
+    lossy: bool = False
 
     @classmethod
     def of(cls, pixels: np.ndarray) -> Picture:

@@ -1,9 +1,10 @@
-"""PNG, JPEG, TIFF, BMP and PGM/PPM through OpenCV, at the depth they were stored in."""
+"""PNG, JPEG, TIFF, BMP and PBM/PGM/PPM, at the depth they were stored in. PNG, JPEG and BMP go through OpenCV."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,19 @@ import numpy as np
 
 from medanomaly.imaging.errors import MAX_PIXELS, ImageError
 from medanomaly.imaging.header import Header, HeaderError, read_header
+from medanomaly.imaging.kinds import kind_of
 from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.pnm import is_pnm, read_pnm, read_pnm_header
+from medanomaly.imaging.tiff.directory import Source, TiffError
+from medanomaly.imaging.tiff.layout import Layout, layout_of, size_of
+from medanomaly.imaging.tiff.page import read_alpha, read_page
+from medanomaly.imaging.tiff.stack import stack_of
 
 #: A picture within ``MAX_PIXELS`` fits into so many bytes, uncompressed, in 16 bits and colour, with room for metadata.
 _MAX_BYTES = 8 * MAX_PIXELS
+
+#: How a TIFF begins, in both byte orders, and a BigTIFF.
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 #: How OpenCV decodes, by whether the file is grey and by how far it shrinks. A grey file read as such costs a third of
 #: the memory and, of a film of 1024 px, a sixtieth of the time.
@@ -44,7 +54,7 @@ Reduction = Callable[[tuple[int, int]], int]
 def read_raster(path: Path, frame: int | None = None, reduction: Reduction | None = None) -> Picture:
     """Decode a file that is no DICOM.
 
-    Alpha is dropped, EXIF orientation is applied. A grey PNG, JPEG, PGM or PBM stays one channel (H, W).
+    Alpha is dropped, never multiplied; orientation is applied. What is grey stays one channel (H, W).
 
     Args:
         path: The file.
@@ -52,31 +62,33 @@ def read_raster(path: Path, frame: int | None = None, reduction: Reduction | Non
         reduction: Asked once for JPEGs of 8 bits; other formats are decoded in full.
 
     Raises:
-        ImageError: if the file is empty, truncated, no image, of another depth, over ``MAX_PIXELS``, or holds NaN.
+        ImageError: if the file is empty, truncated, damaged, no image, of a kind that is not read, over
+            ``MAX_PIXELS``, or holds NaN.
     """
-    data, header = _open(path, frame)
-    factor = reduction(header.shape) if reduction and header.kind == "jpeg" else 1
-    while header.orientation > 1 and (header.width % factor or header.height % factor):
-        factor //= 2  # turned, the pixels that lie half beyond the edge would come first
-    image = _imdecode(path, data, header, frame, _FLAGS[header.grey][factor])
-    if image.dtype not in (np.uint8, np.uint16, np.int16, np.float32):
-        raise ImageError(f"{path}: has pixels of type {image.dtype}. Save it as 8- or 16-bit or 32-bit float.")
-    if image.dtype == np.float32 and not np.isfinite(image).all():
+    if _begin(path)[:4] in _TIFF:
+        with _tiff(path, frame) as (source, layout):
+            picture = read_page(source, layout)
+    else:
+        picture = _read(path, _content(path), frame, reduction)
+    if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).all():
         raise ImageError(f"{path}: holds NaN or infinite pixels. Replace them before use.")
-    height, width = image.shape[:2]
-    if factor == 1 and sorted((height, width)) != sorted(header.shape):
-        raise ImageError(f"{path}: declares {header.shape[1]}×{header.shape[0]} but holds {width}×{height}.")
-    pixels = image if image.ndim == 2 else _rgb(image)
-    depth = Picture.of(pixels).depth
-    if header.white is not None and pixels.dtype.kind == "u":
-        depth = (0.0, float(header.white))
-    return Picture(pixels, depth, header.shape if factor > 1 else (height, width), header.inverted)
+    return picture
 
 
-def _rgb(image: np.ndarray) -> np.ndarray:
-    if image.dtype == np.int16:  # which OpenCV's own exchange, forty times as fast, does not know
-        return np.ascontiguousarray(image[:, :, ::-1])
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+def alpha_of(path: Path, frame: int | None = None) -> np.ndarray | None:
+    """The transparency of a PNG or TIFF as stored, (H, W) upright; None where there is none.
+
+    Raises:
+        ImageError: as for :func:`read_raster`.
+    """
+    if _begin(path)[:4] in _TIFF:
+        with _tiff(path, frame) as (source, layout):
+            return read_alpha(source, layout)
+    content = _content(path)
+    if is_pnm(content) or not (header := _header(path, content, frame)).alpha:
+        return None
+    pixels = _decoded(path, content, header, cv2.IMREAD_UNCHANGED)
+    return pixels[:, :, 3] if pixels.ndim == 3 and pixels.shape[2] == 4 else None
 
 
 def count_pages(path: Path) -> int:
@@ -85,63 +97,137 @@ def count_pages(path: Path) -> int:
     Raises:
         ImageError: as for :func:`read_raster`, as far as the header tells.
     """
-    return len(_open(path, 1)[1].pages)
+    if _begin(path)[:4] in _TIFF:
+        with _tiff_faults(path):
+            return stack_of(path).frames
+    content = _content(path)
+    if not is_pnm(content):
+        _header(path, content, None)
+    return 1
 
 
-def _open(path: Path, frame: int | None) -> tuple[np.ndarray, Header]:
+def _begin(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _content(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > _MAX_BYTES:
             raise ImageError(f"{path}: of {size} bytes is larger than any image within {MAX_PIXELS} pixels.")
-        data = np.fromfile(path, dtype=np.uint8)
+        content = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read ({error.strerror}).") from error
-    if data.size == 0:
+    if not content:
         raise ImageError(f"{path}: is empty (0 bytes). Copy or export it again.")
+    return content
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"{path}: declares a picture of {width}×{height} pixels. Export it again.")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{path}: {width}×{height} is over the limit of {MAX_PIXELS} pixels.")
+
+
+def _check_frame(path: Path, frame: int | None, count: int, slide: str = "") -> None:
+    if frame is None and count > 1:
+        what = f"is a whole slide ({slide}) of {count} pages" if slide else f"holds {count} pages"
+        raise ImageError(f"{path}: {what}. Name one, as in {path.name}#frame=1.")
+    if frame is not None and not 1 <= frame <= count:
+        raise ImageError(f"{path}: has no frame {frame}; frames count from 1 to {count}.")
+
+
+@contextmanager
+def _tiff_faults(path: Path) -> Iterator[None]:
     try:
-        header = read_header(data, (frame or 1) - 1)
+        yield
+    except TiffError as error:
+        raise ImageError(f"{path}: {error}. {error.remedy}") from error
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+@contextmanager
+def _tiff(path: Path, frame: int | None) -> Iterator[tuple[Source, Layout]]:
+    with _tiff_faults(path):
+        stack = stack_of(path)
+        _check_frame(path, frame, stack.frames, stack.slide)
+        with path.open("rb") as file:
+            source = Source(file)
+            directory, shift = stack.directory(source, (frame or 1) - 1)
+            width, height = size_of(directory)
+            if stack.slide and width * height > MAX_PIXELS:
+                raise TiffError(
+                    f"is a whole slide ({stack.slide}) of {width}×{height} pixels, over the limit of {MAX_PIXELS}",
+                    "Export the region of interest, or a lower magnification, as PNG or TIFF.",
+                )
+            _check_size(path, width, height)
+            yield source, layout_of(directory, stack.form, source.size, shift)
+
+
+def _header(path: Path, content: bytes, frame: int | None) -> Header:
+    try:
+        header = read_header(content)
     except HeaderError as error:
         raise ImageError(f"{path}: {error}. Copy or export it again.") from error
     if header is None:
-        raise _unreadable(path)
-    if header.width < 1 or header.height < 1:
-        raise ImageError(f"{path}: declares a picture of {header.width}×{header.height} pixels. Export it again.")
-    if header.width * header.height > MAX_PIXELS:
-        raise ImageError(f"{path}: {header.width}×{header.height} is over the limit of {MAX_PIXELS} pixels.")
-    if frame is None and len(header.pages) > 1:
-        raise ImageError(f"{path}: holds {len(header.pages)} pages. Name one, as in {path.name}#frame=1.")
-    if frame is not None and not 1 <= frame <= len(header.pages):
-        raise ImageError(f"{path}: has no frame {frame}; frames count from 1 to {len(header.pages)}.")
-    return data, header
+        raise ImageError(f"{path}: {kind_of(content, path.name)}")
+    _check_size(path, header.width, header.height)
+    _check_frame(path, frame, 1)
+    return header
 
 
-def _unreadable(path: Path) -> ImageError:
-    return ImageError(
-        f"{path}: is not a readable image, or is truncated. Readable: PNG, JPEG, TIFF, BMP, PGM and PPM, 8 or 16 bit, "
-        "grey or colour; and DICOM files, which bear DICM at byte 128."
-    )
+def _read(path: Path, content: bytes, frame: int | None, reduction: Reduction | None) -> Picture:
+    if is_pnm(content):
+        return _read_pnm(path, content, frame)
+    header = _header(path, content, frame)
+    factor = reduction(header.shape) if reduction and header.kind == "jpeg" else 1
+    while header.orientation > 1 and (header.width % factor or header.height % factor):
+        factor //= 2  # turned, the pixels that lie half beyond the edge would come first
+    image = _decoded(path, content, header, _FLAGS[header.grey][factor])
+    if image.dtype not in (np.uint8, np.uint16):
+        raise ImageError(f"{path}: has pixels of type {image.dtype}. Save it as 8 or 16 bit.")
+    height, width = image.shape[:2]
+    if factor == 1 and sorted((height, width)) != sorted(header.shape):
+        raise ImageError(f"{path}: declares {header.shape[1]}×{header.shape[0]} but holds {width}×{height}.")
+    pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    shape = header.shape if factor > 1 else (height, width)
+    return Picture(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape, lossy=header.lossy)
 
 
-def _imdecode(path: Path, data: np.ndarray, header: Header, frame: int | None, flags: int) -> np.ndarray:
-    page = header.pages[(frame or 1) - 1]
+def _read_pnm(path: Path, content: bytes, frame: int | None) -> Picture:
     try:
-        image = _page(data, page, flags)
-        if image is None:  # OpenCV turns grey floats into colour for nobody
-            image = _page(data, page, cv2.IMREAD_UNCHANGED)
-            if image is not None:
-                image = np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image[:, :, :3]
+        header = read_pnm_header(content)
+        _check_size(path, header.width, header.height)
+        _check_frame(path, frame, 1)
+        pixels = read_pnm(content, header)
+    except HeaderError as error:
+        raise ImageError(f"{path}: {error}. Copy or export it again.") from error
+    white = 255.0 if header.kind in (1, 4) else float(header.white)
+    return Picture(pixels, (0.0, white), (header.height, header.width))
+
+
+def _decoded(path: Path, content: bytes, header: Header, flags: int) -> np.ndarray:
+    name = header.kind.upper()
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
-        raise ImageError(f"{path}: cannot be decoded ({_reason(error)}). Export it again.") from error
+        raise ImageError(f"{path}: cannot be decoded as {name} ({_reason(error)}). Export it again.") from error
     if image is None or image.size == 0:
-        raise _unreadable(path)
+        variety = f" of {header.bits} bits" if header.bits != 8 else _lossless(header)
+        remedy = "Save it as PNG." if variety else "Copy or export it again."
+        why = "which is not read" if variety else "which is damaged or truncated"
+        raise ImageError(f"{path}: is a {name}{variety}, {why}. {remedy}")
     return image
 
 
-def _page(data: np.ndarray, page: int, flags: int) -> np.ndarray | None:
-    if page == 0:
-        return cv2.imdecode(data, flags)
-    _, pages = cv2.imdecodemulti(data, flags, None, (page, page + 1))
-    return pages[0] if pages else None
+def _lossless(header: Header) -> str:
+    return " of the lossless kind" if header.kind == "jpeg" and not header.lossy else ""
 
 
 def _reason(error: Exception) -> str:

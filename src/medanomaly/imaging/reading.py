@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from medanomaly.imaging.arrays import mask_of, picture_of
 from medanomaly.imaging.decode import decode_mask, read
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import FieldOfView, View
@@ -117,17 +118,20 @@ class Reading:
         Averaging by area is used to shrink and linear interpolation to enlarge.
 
         Args:
-            image: (H, W, 3) of uint8, uint16 or float32, RGB.
+            image: (H, W, 3) RGB, or (H, W) or (H, W, 1) grey: uint8 from 0 to 255, uint16 from 0 to 65535, or floats of
+                any width, from 0 to 1 under ``dtype`` and the rules over it. Other integers have no declared white:
+                ``minmax``, ``percentile``, ``window`` and ``equalise`` take them as they are.
             name: What errors call the image.
 
         Raises:
-            ImageError: if a float image leaves [0, 1] under ``dtype``, or the field of view does not fit.
+            ImageError: for another type or shape, with what to pass; for NaN, infinity or no pixels; if a float image
+                leaves [0, 1] under ``dtype``, or the field of view does not fit.
         """
         return self.prepare_pair(image, None, name)[0]
 
     def prepare_placed(self, image: np.ndarray, name: str | Path = "image") -> tuple[np.ndarray, Place]:
         """:meth:`prepare`, and where in the image the result lies."""
-        picture = Picture.of(image)
+        picture = self._picture(image, name)
         view = self._view.find(picture, name)
         return self._prepared(picture, view, name), Place.of(view, picture.shape, self.size)
 
@@ -135,27 +139,28 @@ class Reading:
         self, image: np.ndarray, mask: np.ndarray | None, name: str | Path = "image", mask_name: str | Path = "mask"
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """:meth:`prepare` an image and its mask (H, W) of bool through one field of view."""
-        picture = Picture.of(image)
+        picture = self._picture(image, name)
         view = self._view.find(picture, name)
         prepared = self._prepared(picture, view, name)
-        return prepared, None if mask is None else self.prepare_mask(mask, mask_name, image.shape, view)
+        return prepared, None if mask is None else self.prepare_mask(mask, mask_name, picture.shape, view)
 
     def native(self, image: np.ndarray, name: str | Path = "image") -> np.ndarray:
         """The field of view of a decoded image at its own size and in its own colours, for measurements on the data.
 
         Args:
-            image: (H, W, 3) of uint8, uint16 or float32, RGB.
+            image: As for :meth:`prepare`.
             name: What errors call the image.
 
         Returns:
-            Array (h, w, 3), float32 in [0, 1] by the declared depth; floats that leave [0, 1] by the intensity rule.
+            Array (h, w, 3), float32 in [0, 1] by the declared depth; values without one that leave [0, 1] by the
+            intensity rule.
 
         Raises:
             ImageError: if the field of view does not fit, or cannot be found.
         """
-        picture = Picture.of(image)
+        picture = self._picture(image, name)
         view = self._view.find(picture, name)
-        leaves = image.dtype.kind == "f" and (image.min() < 0 or image.max() > 1)
+        leaves = picture.depth is None and (picture.pixels.min() < 0 or picture.pixels.max() > 1)
         rule = self.intensity if leaves else "dtype"
         whole = replace(self, size=(view.height, view.width), intensity=rule, colour="rgb")
         return whole._prepared(picture, view, name)
@@ -185,16 +190,17 @@ class Reading:
         """Crop and resize a mask (H, W) of bool as :meth:`load_mask` does.
 
         Args:
-            mask: The mask in full.
+            mask: The mask in full; integers are marked where they are not 0.
             name: What errors call it.
             image_shape: Height and width of its image, for the check.
             view: Where its image is looked at. ``circle`` and ``breast`` need it; :meth:`load_pair` and
                 :meth:`prepare_pair` give it.
 
         Raises:
-            ImageError: if its size is another than its image's.
+            ImageError: if its size is another than its image's, or it is no array (H, W) of bool.
             ValueError: if the view is needed and missing.
         """
+        mask = mask_of(mask, name)
         if image_shape is not None and mask.shape[:2] != tuple(image_shape[:2]):
             turned = mask.shape[:2] == tuple(image_shape[1::-1])
             raise ImageError(
@@ -211,6 +217,9 @@ class Reading:
         if view.inside is not None:
             cut = cut & view.inside
         return self._resize(cut.astype(np.float32)) >= 0.5
+
+    def _picture(self, image: np.ndarray, name: str | Path) -> Picture:
+        return picture_of(image, name, by_value=not self._intensity.voi)
 
     def _reduction(self, shape: tuple[int, int]) -> int:
         """The largest factor by which an image of ``shape`` may shrink and its crop still cover the size asked for."""
