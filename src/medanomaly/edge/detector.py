@@ -116,28 +116,34 @@ class Detector:
         """Score one image.
 
         Args:
-            image: A path, or a decoded image (H, W, 3) of uint8, uint16 or float32, RGB.
+            image: A path, or a decoded image, as :meth:`Reading.prepare <medanomaly.imaging.Reading.prepare>` takes it:
+                (H, W, 3) RGB or (H, W) grey of uint8, uint16 or floats.
             name: What to call an array in the result and in errors.
 
         Raises:
-            ImageError: if it cannot be read.
+            ImageError: if it cannot be read, or is an array of another type or shape, or of NaN; says what to pass.
         """
         return self._scored(*self._read(image, name))
 
     def _read(self, image: str | Path | np.ndarray | Frame, name: str = "image") -> _Read:
         start, seconds, reading = time.perf_counter(), None, self.bundle.reading
-        if isinstance(image, np.ndarray):
-            prepared, place = reading.prepare_placed(image, name)
+        if isinstance(image, (str, os.PathLike)):
+            name = str(image)
+            prepared, place = reading.load_placed(image)
         elif isinstance(image, Frame):
             name, seconds = image.name, image.time
             prepared, place = reading.prepare_placed(image.pixels, name)
         else:
-            name = str(image)
-            prepared, place = reading.load_placed(image)
+            prepared, place = reading.prepare_placed(image, name)
         return prepared, name, place, seconds, start
 
     def score(self, image: np.ndarray, name: str = "image") -> Result:
-        """Score an image that was read already: (H, W, 3) float32 in [0, 1], of the bundle's size."""
+        """Score an image that was read already: (H, W, 3) float32 in [0, 1], of the bundle's size.
+
+        Raises:
+            ImageError: if it has another shape or type, or leaves [0, 1].
+        """
+        _check_read(image, self.bundle.reading.size, name)
         return self._scored(image, name, None, None, time.perf_counter())
 
     def batch(self, images: Iterable[str | Path | np.ndarray | Frame]) -> list[Result | Failure]:
@@ -145,9 +151,8 @@ class Detector:
 
         Arrays are called ``image 0``, ``image 1`` and so on, by their place among the images.
         """
-        named = (
-            Frame(f"image {i}", image) if isinstance(image, np.ndarray) else image for i, image in enumerate(images)
-        )
+        known = (str, os.PathLike, Frame, Failure, type(None))
+        named = (image if isinstance(image, known) else Frame(f"image {i}", image) for i, image in enumerate(images))
         return [outcome for outcome in self.stream(named) if outcome is not None]
 
     def stream(
@@ -201,7 +206,8 @@ class Detector:
 
     @staticmethod
     def _attempt(item: str | Path | Frame | Failure, step: Callable[..., Done], *args: Any) -> Done | Failure:
-        name, seconds = (item.name, item.time) if isinstance(item, Frame) else (str(item), None)
+        path = isinstance(item, (str, os.PathLike))
+        name, seconds = (item.name, item.time) if isinstance(item, Frame) else (str(item) if path else "image", None)
         try:
             return step(*args)
         except ImageError as error:
@@ -239,6 +245,15 @@ class Detector:
             place,
             seconds,
             time.perf_counter() - start,
+        )
+
+
+def _check_read(image: np.ndarray, size: tuple[int, int], name: str) -> None:
+    plain = isinstance(image, np.ndarray) and image.shape == (*size, 3) and image.dtype.kind == "f"
+    if not plain or not (image.min() > -1e-6 and image.max() < 1 + 1e-6):  # NaN is neither
+        raise ImageError(
+            f"{name}: is not as the model reads it, ({size[0]}, {size[1]}, 3) of float in [0, 1]. Call the detector on "
+            "the image itself, which reads it so."
         )
 
 

@@ -34,20 +34,20 @@ def picture_of(image: Any, name: str | Path, by_value: bool = False) -> Picture:
     if np.ma.isMaskedArray(image) and np.ma.is_masked(image):
         raise ImageError(f"{name}: has masked pixels. Fill them first: image.filled(value)")
     pixels = _shaped(np.asarray(image), name)
-    kind = pixels.dtype.kind
-    if kind == "f":
+    native = pixels.dtype.newbyteorder("=")
+    if native.kind == "f":
         with np.errstate(over="ignore"):
             pixels = pixels.astype(np.float32, copy=False)
         if not np.isfinite(pixels).all():
             raise ImageError(f"{name}: holds NaN or infinite pixels. Replace them before use.")
         return Picture.of(pixels)
-    if pixels.dtype in (np.uint8, np.uint16):
-        return Picture.of(pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
-    if kind not in "iu":
-        raise ImageError(f"{name}: is an array of {pixels.dtype}. {_PASS}")
+    if native in (np.uint8, np.uint16):
+        return Picture.of(pixels.astype(native, copy=False))
+    if native.kind not in "iu":
+        raise ImageError(f"{name}: is an array of {native}. {_PASS}")
     if not by_value:
         raise ImageError(
-            f"{name}: is an array of {pixels.dtype}, which does not say which value is white. {_PASS} "
+            f"{name}: is an array of {native}, which does not say which value is white. {_PASS} "
             "Intensity minmax, percentile, window and equalise take any integers."
         )
     low, high = int(pixels.min()), int(pixels.max())

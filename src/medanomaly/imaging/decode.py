@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.mask import check_alpha, lossy_dicom, marked
 from medanomaly.imaging.picture import Picture, three_channels
-from medanomaly.imaging.raster import Reduction, alpha_of, count_pages, read_raster
+from medanomaly.imaging.raster import Reduction, count_pages, read_raster
 
 #: What a folder is searched for. Files without a suffix are read where they are named.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".dcm", ".dicom"})
-
-
-#: Share of white below which a mask compressed with loss that marks nothing is taken to be black.
-_FAINT = 0.1
 
 
 def split_frame(path: str | Path) -> tuple[Path, int | None]:
@@ -102,53 +100,24 @@ def decode(path: str | Path) -> np.ndarray:
 def decode_mask(path: str | Path) -> np.ndarray:
     """Decode a mask: every pixel that is not black counts as marked, in any channel.
 
-    Of a file compressed with loss (JPEG, also within DICOM or TIFF) a pixel counts above half of white: what lies below
-    is the noise that the compression leaves around an edge. A mask is turned upright by its own EXIF orientation, never
-    by its image's.
+    Of a file compressed with loss (JPEG, also within TIFF or DICOM) a pixel counts above half of white. A mask is
+    turned upright by its own EXIF orientation, never by its image's.
 
     Returns:
         Array (H, W) of bool.
 
     Raises:
-        ImageError: as for :func:`decode`; if a lossy file is grey where it should be black and white; if signed values
-            are below 0; if the marks stand in its transparency alone.
+        ImageError: as for :func:`decode`; if a lossy file is grey where it should be black and white, values lie below
+            0, or the marks stand in the transparency alone.
     """
-    picture = read(path, voi=False)
-    black, white = picture.depth or (0.0, 1.0)
-    pixels = -picture.pixels.astype(np.float32) if picture.inverted else picture.pixels
-    if picture.inverted:
-        black, white = -white, -black
-    if picture.lossy:
-        marked = pixels > (black + white) / 2
-        _check_bright(path, marked, (float(pixels.max()) - black) / (white - black))
-    elif picture.pixels.dtype == np.int16:  # a signed type's lowest value is no one's black
-        if picture.pixels.min() < 0:
-            raise ImageError(f"{path}: as a mask it holds values below 0. Save it with 0 for what is not marked.")
-        marked = picture.pixels > 0
-    else:
-        marked = pixels > black
-    found = np.asarray(marked.any(axis=2) if marked.ndim == 3 else marked)
-    if found.all() or not found.any():
-        _check_alpha(path)
-    return found
-
-
-def _check_bright(path: str | Path, marked: np.ndarray, brightest: float) -> None:
-    if not marked.any() and brightest > _FAINT:
-        raise ImageError(
-            f"{path}: its brightest pixel has {brightest:.0%} of white, which marks nothing in a file compressed with "
-            "loss. Save the mask as PNG, or in black and white."
-        )
-
-
-def _check_alpha(path: str | Path) -> None:
     file, frame = _existing(path)
-    alpha = None if _is_dicom(file) else alpha_of(file, frame)
-    if alpha is not None and alpha.min() != alpha.max():
-        raise ImageError(
-            f"{path}: its colours mark all or nothing, and its transparency (alpha) differs from pixel to pixel. "
-            "Save the mask in black and white without alpha."
-        )
+    picture, dicom = read(path, voi=False), _is_dicom(file)
+    if dicom and lossy_dicom(file):
+        picture = replace(picture, lossy=True)
+    found = marked(picture, path)
+    if not dicom and (found.all() or not found.any()):
+        check_alpha(file, frame, path)
+    return found
 
 
 def frames(path: str | Path) -> list[str]:

@@ -19,7 +19,8 @@ _COMPRESSIONS = {
     22610: "JPEG XR", 32766: "NeXT RLE", 32771: "CCITT RLE", 32809: "ThunderScan", 32908: "PixarFilm",
     32909: "PixarLog", 33003: "JPEG 2000 (Aperio)", 33005: "JPEG 2000 (Aperio)", 34661: "JBIG", 34676: "SGI LogLuv",
     34677: "SGI LogLuv", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG of DNG", 34925: "LZMA",
-    34926: "Zstandard", 34933: "PNG", 34934: "JPEG XR", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
+    34926: "Zstandard", 34933: "PNG", 34934: "JPEG XR",
+    50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
 }  # fmt: skip
 
 GREY_INVERTED, GREY, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
