@@ -34,9 +34,10 @@ def write(path: Path, pixels: np.ndarray, **options: Any) -> Path:
 
 
 def damage(path: Path, strip: int, at: int = 2, number: int = 20, by: bytes = b"\xff") -> Path:
-    """Overwrite bytes within one strip or tile."""
+    """Overwrite bytes within one strip or tile, from ``at`` on, which counts from its end if it is below 0."""
     with tifffile.TiffFile(path) as file:
-        place = file.pages[0].dataoffsets[strip] + at
+        page = file.pages[0]
+        place = page.dataoffsets[strip] + at + (page.databytecounts[strip] if at < 0 else 0)
     data = bytearray(path.read_bytes())
     data[place : place + number] = by * number
     path.write_bytes(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 import zlib
@@ -19,6 +20,10 @@ _MOST_DEFLATE = 1040
 
 #: What yields one zero of PackBits, and seven of LZW: the code that clears the table (256) and seven zeros, of 9 bits.
 _FILLERS = {PACKBITS: (b"\0\0", 1), LZW: ((256 << 63).to_bytes(9, "big"), 7)}
+#: What may follow within a stream of several scans: tables, the height, restarts, a comment and a further scan.
+_BETWEEN_SCANS = (0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE)
+_MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
+
 #: Width of the image of 16 bits that OpenCV is shown, and bytes of a row of it.
 _SHOWN, _SHOWN_BYTES = 1024, 2048
 
@@ -109,9 +114,10 @@ def jpeg(raw: bytes, tables: bytes, shape: tuple[int, int], samples: int, transf
     Raises:
         TiffError: if it is damaged or has another size.
     """
-    stream = _joined(raw, tables, transformed)
+    stream, scan = _joined(raw, tables, transformed)
     try:
         header = read_jpeg(stream)
+        _check_scans(stream, scan)
     except (HeaderError, struct.error, IndexError) as error:
         raise TiffError(f"is damaged (a strip or tile in JPEG {error})") from None
     if header.channels != samples or header.width < shape[1] or header.height < shape[0]:
@@ -132,8 +138,11 @@ def jpeg(raw: bytes, tables: bytes, shape: tuple[int, int], samples: int, transf
     return image[:, :, None] if samples == 1 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def _joined(raw: bytes, tables: bytes, transformed: bool) -> bytes:
-    """One stream that says, as Adobe does, what its samples are; without what would say otherwise or turn it."""
+def _joined(raw: bytes, tables: bytes, transformed: bool) -> tuple[bytes, int]:
+    """One stream that says, as Adobe does, what its samples are, and where its scan starts.
+
+    What would say otherwise, or turn it, is left out.
+    """
     if not raw.startswith(b"\xff\xd8"):
         raise TiffError("is damaged (a strip or tile is no JPEG)")
     adobe = b"\xff\xee" + struct.pack(">H5sHHHB", 14, b"Adobe", 100, 0, 0, int(transformed))
@@ -145,4 +154,28 @@ def _joined(raw: bytes, tables: bytes, transformed: bool) -> bytes:
         if not 0xE0 <= raw[place + 1] <= 0xEF:
             kept.append(raw[place : place + 2 + length])
         place += 2 + length
-    return b"".join([*kept, raw[place:]])
+    head = b"".join(kept)
+    return head + raw[place:], len(head)
+
+
+def _check_scans(stream: bytes, place: int) -> None:
+    """Look for markers that no scan holds: libjpeg fills what it cannot decode with grey, and OpenCV says nothing."""
+    restart = 0
+    while place + 4 <= len(stream):
+        marker = stream[place + 1]
+        if marker == 0xD9:
+            return
+        if 0xD0 <= marker <= 0xD7:
+            if marker != 0xD0 + restart:
+                raise HeaderError("is damaged (part of it is missing)")
+            restart = (restart + 1) % 8
+            place += 2
+        elif marker in _BETWEEN_SCANS:
+            restart = 0 if marker == 0xDA else restart
+            place += 2 + struct.unpack_from(">H", stream, place + 2)[0]
+        else:
+            raise HeaderError(f"is damaged (it holds the marker {marker:02X})")
+        found = _MARKER.search(stream, place)
+        if found is None:
+            return
+        place = found.end() - 2
