@@ -121,7 +121,7 @@ def _pnm_header(data: bytearray, how: str, rng: np.random.Generator) -> bytes:
 
 @pytest.fixture
 def limit(monkeypatch):
-    for module in ("raster", "tiff.layout"):
+    for module in ("raster", "tiff_layout"):
         monkeypatch.setattr(f"medanomaly.imaging.{module}.MAX_PIXELS", PIXELS)
     return PIXELS
 

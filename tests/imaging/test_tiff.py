@@ -132,8 +132,8 @@ def test_bigtiff_and_reversed_bits(tmp_path):
 @pytest.mark.parametrize("compression", ["lzw", "packbits"])
 @pytest.mark.parametrize("size", [1, 2, 3, 1023, 2047, 2048, 2049, 70_001])
 def test_strips_of_any_length_are_expanded(compression, size):
-    from medanomaly.imaging.tiff.codecs import expand
-    from medanomaly.imaging.tiff.directory import TiffError
+    from medanomaly.imaging.tiff_codecs import expand
+    from medanomaly.imaging.tiff_directory import TiffError
 
     number = {"lzw": 5, "packbits": 32773}[compression]
     for data in (np.random.default_rng(size).bytes(size), bytes(size)):

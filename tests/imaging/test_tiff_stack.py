@@ -60,7 +60,8 @@ def test_a_file_that_changes_is_searched_again(tmp_path):
 
 
 def test_directories_are_walked_once_a_file(tmp_path, monkeypatch):
-    from medanomaly.imaging.tiff import directory, stack
+    from medanomaly.imaging import tiff_directory as directory
+    from medanomaly.imaging import tiff_stack as stack
 
     read: list[int] = []
 
@@ -81,7 +82,7 @@ def test_directories_are_walked_once_a_file(tmp_path, monkeypatch):
 
 
 def test_no_more_is_read_of_a_file_than_the_picture(tmp_path, monkeypatch):
-    from medanomaly.imaging.tiff import directory
+    from medanomaly.imaging import tiff_directory as directory
 
     taken: list[int] = []
     original = directory.Source.take

@@ -11,7 +11,7 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 
-from medanomaly.imaging.tiff.directory import Directory, Source, TiffError, start
+from medanomaly.imaging.tiff_directory import Directory, Source, TiffError, start
 
 
 class HeaderError(ValueError):

@@ -15,10 +15,10 @@ from medanomaly.imaging.header import Header, HeaderError, read_header
 from medanomaly.imaging.kinds import kind_of
 from medanomaly.imaging.picture import Picture
 from medanomaly.imaging.pnm import is_pnm, read_pnm, read_pnm_header
-from medanomaly.imaging.tiff.directory import Source, TiffError
-from medanomaly.imaging.tiff.layout import Layout, layout_of, size_of
-from medanomaly.imaging.tiff.page import read_alpha, read_page
-from medanomaly.imaging.tiff.stack import stack_of
+from medanomaly.imaging.tiff_directory import Source, TiffError
+from medanomaly.imaging.tiff_layout import Layout, layout_of, size_of
+from medanomaly.imaging.tiff_page import read_alpha, read_page
+from medanomaly.imaging.tiff_stack import stack_of
 
 #: A picture within ``MAX_PIXELS`` fits into so many bytes, uncompressed, in 16 bits and colour, with room for metadata.
 _MAX_BYTES = 8 * MAX_PIXELS

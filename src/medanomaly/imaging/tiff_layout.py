@@ -8,8 +8,8 @@ from math import ceil
 import numpy as np
 
 from medanomaly.imaging.errors import MAX_PIXELS
-from medanomaly.imaging.tiff.directory import Directory, Form, TiffError
-from medanomaly.imaging.tiff.stack import BITS, COMPRESSION, LENGTH, SAMPLES, STRIP_LENGTHS, STRIP_OFFSETS, WIDTH
+from medanomaly.imaging.tiff_directory import Directory, Form, TiffError
+from medanomaly.imaging.tiff_stack import BITS, COMPRESSION, LENGTH, SAMPLES, STRIP_LENGTHS, STRIP_OFFSETS, WIDTH
 
 NONE, LZW, JPEG, PACKBITS = 1, 5, 7, 32773
 DEFLATE = (8, 32946)

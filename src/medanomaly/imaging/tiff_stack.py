@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 
 from medanomaly.imaging.errors import MAX_FRAMES
-from medanomaly.imaging.tiff.directory import Directory, Form, Source, TiffError, start, walk
+from medanomaly.imaging.tiff_directory import Directory, Form, Source, TiffError, start, walk
 
 #: Tags, by the names of the specification.
 NEW_SUBFILE_TYPE, SUBFILE_TYPE, WIDTH, LENGTH, BITS, COMPRESSION = 254, 255, 256, 257, 258, 259

@@ -1,4 +1,10 @@
-"""One page of a TIFF as a picture: its parts laid out, its differences summed, its colours made RGB."""
+"""One page of a TIFF as a picture: its parts laid out, its differences summed, its colours made RGB.
+
+TIFF (revision 6.0, technical notes 1 to 3, and BigTIFF) is read here rather than by OpenCV. OpenCV 5.0 reads 8 bits by
+libtiff's RGBA functions, which leave a damaged strip black without a word and multiply by alpha, and it lays samples
+that are stored apart into memory that it never fills. OpenCV is asked for single strips: of LZW and PackBits, where its
+answer is checked, and of JPEG. No library beyond the base install takes part, so the edge reads what training reads.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +13,9 @@ from math import ceil
 import numpy as np
 
 from medanomaly.imaging.picture import Picture
-from medanomaly.imaging.tiff.codecs import expand, jpeg, most_bytes
-from medanomaly.imaging.tiff.directory import Source
-from medanomaly.imaging.tiff.layout import CMYK, GREY_INVERTED, JPEG, YCBCR, Layout
+from medanomaly.imaging.tiff_codecs import expand, jpeg, most_bytes
+from medanomaly.imaging.tiff_directory import Source
+from medanomaly.imaging.tiff_layout import CMYK, GREY_INVERTED, JPEG, YCBCR, Layout
 
 #: Bytes with their bits in the other direction.
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

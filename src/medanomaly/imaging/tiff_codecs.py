@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from medanomaly.imaging.header import HeaderError, read_jpeg
-from medanomaly.imaging.tiff.directory import TiffError
-from medanomaly.imaging.tiff.layout import LZW, NONE, PACKBITS
+from medanomaly.imaging.tiff_directory import TiffError
+from medanomaly.imaging.tiff_layout import LZW, NONE, PACKBITS
 
 #: The most bytes that one byte may become, somewhat rounded up: no memory is asked for that a file cannot fill.
 _MOST = {NONE: 1, PACKBITS: 64, LZW: 1400}
