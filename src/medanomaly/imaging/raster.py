@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ import numpy as np
 from medanomaly.imaging.errors import MAX_PIXELS, ImageError
 from medanomaly.imaging.header import Header, HeaderError, read_header
 from medanomaly.imaging.kinds import kind_of
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.picture import Picture, three_channels
 from medanomaly.imaging.pnm import is_pnm, read_pnm, read_pnm_header
 from medanomaly.imaging.tiff_directory import Source, TiffError
 from medanomaly.imaging.tiff_layout import Layout, layout_of, size_of
@@ -54,7 +55,7 @@ Reduction = Callable[[tuple[int, int]], int]
 def read_raster(path: Path, frame: int | None = None, reduction: Reduction | None = None) -> Picture:
     """Decode a file that is no DICOM.
 
-    Alpha is dropped, never multiplied; orientation is applied. What is grey stays one channel (H, W).
+    Alpha is dropped, never multiplied; orientation is applied. A grey PNG, JPEG, PGM or PBM stays one channel (H, W).
 
     Args:
         path: The file.
@@ -68,6 +69,8 @@ def read_raster(path: Path, frame: int | None = None, reduction: Reduction | Non
     if _begin(path)[:4] in _TIFF:
         with _tiff(path, frame) as (source, layout):
             picture = read_page(source, layout)
+        # Three channels, as version 0.1.0 read it: percentiles over one differ from them in the fifth digit.
+        picture = replace(picture, pixels=three_channels(picture.pixels))
     else:
         picture = _read(path, _content(path), frame, reduction)
     if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).all():
