@@ -15,6 +15,7 @@ _BLACK = 0.1
 
 #: Baseline and extended JPEG in DICOM, which always lose; of other syntaxes their header says whether they did.
 _LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66."
 
 
 def marked(picture: Picture, name: str | Path) -> np.ndarray:
@@ -68,9 +69,18 @@ def check_alpha(file: Path, frame: int | None, name: str | Path) -> None:
 
 
 def lossy_dicom(file: Path) -> bool:
-    """Whether a DICOM file was ever compressed with loss, as its header has to say from then on."""
+    """Whether a DICOM image was ever compressed with loss, as its header has to say from then on.
+
+    A segmentation (SEG) is not meant: its header speaks of the image that it was drawn on.
+
+    Args:
+        file: A file whose pixels were read already, so that its header is whole.
+    """
     from pydicom import dcmread
 
-    data = dcmread(file, stop_before_pixels=True, force=True, specific_tags=["LossyImageCompression"])
+    tags = ["LossyImageCompression", "SOPClassUID"]
+    data = dcmread(file, stop_before_pixels=True, force=True, specific_tags=tags)
+    if str(data.get("SOPClassUID") or "").startswith(_SEGMENTATION):
+        return False
     syntax = str(getattr(data.file_meta, "TransferSyntaxUID", ""))
     return syntax in _LOSSY or str(data.get("LossyImageCompression") or "") == "01"
