@@ -199,3 +199,22 @@ def test_names_are_made_fit_for_one_line():
 def test_a_grey_16_bit_image_stays_as_it_is(folder, tmp_path):
     data = write_image(tmp_path / "deep.png", np.arange(400, dtype=np.uint16).reshape(20, 20)).read_bytes()
     assert only(take(Intake(folder), "deep.png", data)).path.read_bytes() == data
+
+
+SYSTEM = ["__MACOSX/._a.png", "study/._a.png", "study/@eaDir/a.png", "study/.hidden/a.png", ".ipynb_checkpoints/a.png"]
+
+
+@pytest.mark.parametrize("name", [*SYSTEM, "study/Thumbs.db", "#recycle/a.png", "study/DICOMDIR"])
+def test_files_of_the_system_are_passed_over_and_counted(folder, tmp_path, name):
+    intake = Intake(folder)
+    data = zipped(**{"study/a.png": png(tmp_path, 10), name: png(tmp_path, 20)})
+    assert only(take(intake, "s.zip", data)).name == "s.zip/study/a.png"
+    assert intake.passed_over == 1
+    assert take(intake, name, png(tmp_path, 30)) == []
+    assert intake.passed_over == 2
+
+
+def test_a_hidden_file_that_is_sent_by_itself_is_tried(folder, tmp_path):
+    intake = Intake(folder)
+    assert isinstance(only(take(intake, "._a.png", png(tmp_path, 10))), Accepted)
+    assert intake.passed_over == 0

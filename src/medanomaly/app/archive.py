@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from medanomaly.imaging.search import in_system
+
 #: A small file may be packed very tightly without doing harm.
 _SMALL = 2**20
 _CHUNK = 2**20
-#: What macOS and Windows add to folders, and the table of contents of DICOM media.
-_NOISE = re.compile(r"(^|/)(__MACOSX/|\._|\.DS_Store$|Thumbs\.db$|desktop\.ini$|DICOMDIR$)", re.IGNORECASE)
 
 
 class Limited(Protocol):
@@ -32,6 +32,11 @@ class Limited(Protocol):
 
 class ArchiveError(ValueError):
     """A zip file is refused as a whole. The message is the end of a sentence that begins with its name."""
+
+
+def wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    """The files of a zip without those of the system and hidden ones, as of a folder."""
+    return [entry for entry in archive.infolist() if not entry.is_dir() and not in_system(entry.filename)]
 
 
 def entries(
@@ -53,7 +58,7 @@ def entries(
         ArchiveError: before anything is unpacked, if it declares more than there is room for; or while unpacking, if a
             file holds more than it declared.
     """
-    listed = [entry for entry in archive.infolist() if not entry.is_dir() and not _NOISE.search(entry.filename)]
+    listed = wanted(archive)
     if len(listed) > files:
         raise ArchiveError(f"holds {len(listed)} files, and there is room for {files}. Send fewer.")
     declared = sum(entry.file_size for entry in listed)

@@ -60,6 +60,11 @@ class Files:
         """Whether what was taken in and what waits for it are as much as a session may hold."""
         return self._intake.used + self._queued >= self._limits.total_bytes
 
+    @property
+    def passed_over(self) -> int:
+        """How many files of folders and zips were the system's, or hidden."""
+        return self._intake.passed_over
+
     def refuse(self, name: str, reason: str) -> None:
         """Note that a file was not received to its end, and why."""
         with self._changed:

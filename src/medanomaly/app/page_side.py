@@ -42,6 +42,8 @@ def _uploads(page: Page) -> None:
     if sent is not None:
         page.desk.files.expect(sent)
         st.rerun()  # with the clock that follows the scoring
+    if passed := page.desk.files.passed_over:
+        st.caption(f"Passed over: {passed} {'file' if passed == 1 else 'files'} of the system, or hidden")
     refused = page.desk.files.refused
     if refused:
         files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medanomaly.app.archive import ArchiveError, entries
+from medanomaly.app.archive import ArchiveError, entries, wanted
 from medanomaly.app.kinds import HEAD, Kind, kind_of, why_refused
 from medanomaly.imaging import ImageError, frames
+from medanomaly.imaging.search import in_system
 
 MIB = 2**20
 
@@ -70,12 +71,14 @@ class Intake:
     Args:
         folder: The session's folder.
         limits: What is taken in at most.
+        passed_over: How many files of folders and zips were the system's, or hidden.
     """
 
     folder: Path
     limits: Limits = field(default_factory=Limits)
     count: int = 0
     used: int = 0
+    passed_over: int = 0
     _known: set[tuple[str, str]] = field(default_factory=set)
 
     def take(self, name: str, received: Path) -> Iterator[Accepted | Refused]:
@@ -86,10 +89,14 @@ class Intake:
             received: The file; it is moved, or gone when this is over.
 
         Yields:
-            A record of each file: none is passed over in silence, but what macOS and Windows add to folders.
+            A record of each file. Of a folder or a zip, files of the system and hidden ones are passed over and counted
+            (see :mod:`medanomaly.imaging.search`); a file that was sent by itself is tried.
         """
         name = shown(name)
         try:
+            if "/" in name and in_system(name):
+                self.passed_over += 1
+                return
             kind = kind_of(head := _head(received))
             if kind is None or kind.group != "zip":
                 yield self._keep(name, received, kind, head)
@@ -104,6 +111,8 @@ class Intake:
         part = self.folder / "unpacked"
         try:
             with zipfile.ZipFile(received) as archive:
+                files = sum(not entry.is_dir() for entry in archive.infolist())
+                self.passed_over += files - len(wanted(archive))
                 rest = self.limits.files - self.count, self.limits.total_bytes - self.used
                 for inner, fault in entries(archive, self.limits, *rest, part):
                     full = shown(f"{name}/{inner}")

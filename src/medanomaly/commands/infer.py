@@ -83,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     from medanomaly.edge.infer import Options, infer
     from medanomaly.edge.inputs import STDIN, listed
     from medanomaly.edge.records import ResumeError
+    from medanomaly.edge.result import Failure
     from medanomaly.edge.stop import Stopped, on_signals
     from medanomaly.edge.writing import Pictures
 
@@ -104,9 +105,13 @@ def run(args: argparse.Namespace) -> int:
                 cache=not args.no_cache,
                 ray=args.ray,
             )
-            inputs = [
-                path for given in args.inputs for path in (listed(sys.stdin.buffer) if given == STDIN else [given])
-            ]
+            inputs: list[str | Failure] = []
+            for given in args.inputs:
+                if given == STDIN:
+                    nothing = Failure(STDIN, f"{STDIN}: the list on standard input names no file.")
+                    inputs += listed(sys.stdin.buffer) or [nothing]
+                else:
+                    inputs.append(given)
             summary = infer(args.bundle, inputs, args.out, options, stop)
         except Stopped as stopped:
             print(f"Stopped by {signal.Signals(stopped.signum).name}.", file=sys.stderr)

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, Reading, decode
+from medanomaly.imaging import ImageError, Reading, decode, search
 
 #: Kinds with their default amount (None: the kind takes none).
 KINDS: dict[str, float | None] = {"noise": 0.2, "cutpaste": None, "blur": 3.0, "blob": 0.4, "foreign": None}
@@ -222,7 +222,7 @@ def foreign_files(source: str) -> list[str]:
 
 
 def _below(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
+    return search(folder).files
 
 
 def _npz(path: Path) -> np.ndarray:

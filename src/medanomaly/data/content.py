@@ -16,6 +16,7 @@ import yaml
 from medanomaly.data.artificial import foreign_files
 from medanomaly.data.cache_files import digest
 from medanomaly.data.table import TableError
+from medanomaly.imaging import joined, several
 
 if TYPE_CHECKING:
     from medanomaly.data.datamodule import MedicalDataModule
@@ -41,9 +42,9 @@ def content(module: MedicalDataModule) -> str:
     lines = []
     for row in table[list(_LISTED)].astype(str).itertuples(index=False):
         image, label, group, split, mask = row
-        lines.append("\t".join([_below(root, image), label, group, split, _below(root, mask) if mask else ""]))
-        files.update(_files(root, image))
-        files.update(_files(root, mask) if mask else ())
+        masks = several(mask)
+        lines.append("\t".join([_below(root, image), label, group, split, joined(_below(root, m) for m in masks)]))
+        files.update(_files(root, image), *(_files(root, m) for m in masks))
     for anomaly in module.artificial:
         files.update(Path(file) for file in (foreign_files(anomaly.source) if anomaly.kind == "foreign" else ()))
     return _joined([*sorted(lines), *file_lines(files, root)])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from medanomaly.cells import missing
 from medanomaly.data.filled import TableError, unfilled
-from medanomaly.imaging import ImageError, inside
+from medanomaly.imaging import ImageError, inside, joined, several
 
 _SHOWN = 20
 
@@ -115,11 +115,20 @@ def read_csv(root: Path, name: str, normal: Collection[str] = ()) -> pd.DataFram
     problems: list[str] = []
     for column in ("image_path", "mask_path"):
         if column in table.columns:
-            table[column] = ["" if missing(cell) else _existing(root, cell, problems) for cell in table[column]]
+            existing = _masks if column == "mask_path" else _existing
+            table[column] = ["" if missing(cell) else existing(root, cell, problems) for cell in table[column]]
     if problems:
         more = f"\n- and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise TableError(f"{path} names files that cannot be used:\n- " + "\n- ".join(problems[:_SHOWN]) + more)
     return table
+
+
+def _masks(root: Path, cell: str, problems: list[str]) -> str:
+    """One mask, or several of one image parted by ``|``."""
+    parts = several(cell)
+    if len(parts) < 2 or (root / cell).is_file():
+        return _existing(root, cell, problems)
+    return joined(_existing(root, mask, problems) for mask in parts)
 
 
 def _existing(root: Path, path: str, problems: list[str]) -> str:

@@ -13,7 +13,7 @@ from anomalib.data import AnomalibDataset, ImageBatch, ImageItem
 
 from medanomaly.data.artificial import Anomaly, foreign_files, generator
 from medanomaly.data.cache import Images, Pair
-from medanomaly.imaging import Reading, decode_mask
+from medanomaly.imaging import Reading, decode_mask, several
 
 
 @dataclass
@@ -67,7 +67,8 @@ class RowReader:
         made = self._artificial or [("", "", 0)] * len(self.paths)
         found = []
         for path, mask_path, (anomaly, of, _) in zip(self.paths, self.mask_paths, made, strict=True):
-            found += [of, ""] if anomaly else [path, mask_path if self.masks else ""]
+            masks = several(mask_path) if self.masks and not anomaly else []
+            found += [of if anomaly else path, *(masks or [""])]
         for anomaly in sorted({anomaly for anomaly, _, _ in made if anomaly.startswith("foreign")}):
             found += foreign_files(Anomaly.parse(anomaly).source)
         return found

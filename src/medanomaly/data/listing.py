@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -9,16 +10,38 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from medanomaly.cells import some
 from medanomaly.data.filled import TableError, is_normal, tidied
 from medanomaly.data.table import SPLITS
-from medanomaly.imaging import IMAGE_SUFFIXES
+from medanomaly.imaging import IMAGE_SUFFIXES, search
+
+logger = logging.getLogger(__name__)
 
 _SHOWN = 20
 
 
 def images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
-    """All files below ``folder``, at any depth, with one of ``suffixes`` (lower case, with the dot); sorted by path."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    """All images below ``folder``, at any depth, sorted by path; what is passed over is said in the log.
+
+    Those with one of ``suffixes`` (lower case, with the dot) and, where ``.dcm`` is among these, DICOM files of other
+    names. Files of the system and hidden ones are passed over, and links are followed once, see
+    :func:`medanomaly.imaging.search`. A folder that is not there holds none.
+
+    Raises:
+        TableError: if a folder cannot be looked into.
+    """
+    if not folder.is_dir():
+        return []
+    found = search(folder, suffixes)
+    if found.closed:
+        raise TableError(
+            f"{len(found.closed)} folders cannot be looked into: "
+            + some([f"{path} ({why})" for path, why in found.closed], _SHOWN)
+            + ". Allow reading them, or move them out of the data's folder."
+        )
+    if found.passed:
+        logger.info("%s: %s", folder.name, found.passed.sentence())
+    return found.files
 
 
 def by_stem(paths: Iterable[Path]) -> dict[str, Path]:

@@ -17,6 +17,7 @@ import pandas as pd
 from medanomaly.cells import among, missing, some
 from medanomaly.data.csv_table import read_columns, read_csv
 from medanomaly.data.filled import TableError, is_normal, require, tidied
+from medanomaly.imaging import joined, several
 
 __all__ = [
     "REQUIRED",
@@ -76,7 +77,13 @@ def placed(table: pd.DataFrame, root: Path, columns: Collection[str]) -> pd.Data
         known = not path or Path(path).is_absolute() or Path(path).is_relative_to(root)
         return path if known else str(root / path)
 
-    return table.assign(**{name: [place(path) for path in table[name]] for name in columns})
+    def places(masks: str) -> str:
+        parts, whole = several(masks), place(masks)
+        return whole if len(parts) < 2 or Path(whole).is_file() else joined(map(place, parts))
+
+    return table.assign(
+        **{name: [(places if name == "mask_path" else place)(path) for path in table[name]] for name in columns}
+    )
 
 
 def check(table: pd.DataFrame, normal: Collection[str]) -> None:

@@ -23,6 +23,7 @@ from medanomaly.edge.stop import Stop
 from medanomaly.edge.watch import arrivals
 from medanomaly.edge.writing import Pictures, Summary, Writer
 from medanomaly.imaging import IMAGE_SUFFIXES
+from medanomaly.imaging.search import PassedOver
 
 #: What folders are searched for.
 SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES
@@ -76,7 +77,7 @@ class Options:
 
 def infer(
     bundle: str | Path,
-    inputs: Sequence[str | Path],
+    inputs: Sequence[str | Path | Failure],
     out: str | Path,
     options: Options | None = None,
     stop: Stop | None = None,
@@ -85,7 +86,7 @@ def infer(
 
     Args:
         bundle: Folder of the bundle.
-        inputs: Files, folders and patterns, see :func:`medanomaly.edge.inputs.find_inputs`.
+        inputs: Files, folders and patterns, see :func:`medanomaly.edge.inputs.find_inputs`; a failure is recorded.
         out: Folder of the results.
         options: By default overlays of what is flagged, and nothing else.
         stop: Asked after each record whether to end.
@@ -102,7 +103,8 @@ def infer(
     options, stop, out = options or Options(), stop or Stop(), Path(out)
     opened = Bundle.open(bundle)
     hint = options.hint or ("throughput" if options.watch is None else "latency")
-    listing = list(find_inputs(inputs, SUFFIXES, leave_out=out))
+    passed = PassedOver()
+    listing = list(find_inputs(inputs, SUFFIXES, leave_out=out, passed=passed))
     detector: Detector | Cluster = (
         Detector(opened, options.device, hint, options.threads, options.cache)
         if options.ray is None
@@ -110,7 +112,8 @@ def infer(
     )
     done: Counter[str] = Counter()
     with Records(out, opened, options.resume) as records, _progress() as progress:
-        writer = Writer(out, records, options.pictures)
+        writer = Writer(out, records, options.pictures, passed)
+        records.describe(passed_over=passed.to_dict())
         for number, record in enumerate(records.before()):
             done[str(record["input"])] += 1
             writer.remember(record, number)
@@ -124,7 +127,7 @@ def infer(
 
         stop.gentle = True
         try:
-            source = _source(_items(listing, options, out, stop), options.every, done, grow)
+            source = _source(_items(listing, options, out, stop, passed), options.every, done, grow)
             with closing(detector.stream_idle(source)) as outcomes:
                 for outcome in outcomes:
                     if outcome is None:
@@ -135,6 +138,8 @@ def infer(
                     if stop.signum is not None:
                         break
             writer.finish()
+            if options.watch is not None:
+                records.describe(passed_over=passed.to_dict())
         finally:
             stop.gentle = False
         writer.summary.signum = stop.signum
@@ -146,11 +151,13 @@ def _progress() -> Progress:
     return Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
 
 
-def _items(listing: list[str | Failure], options: Options, out: Path, stop: Stop) -> Iterator[str | Failure | None]:
+def _items(
+    listing: list[str | Failure], options: Options, out: Path, stop: Stop, passed: PassedOver
+) -> Iterator[str | Failure | None]:
     yield from listing
     if options.watch is not None:
         poll = min(0.5, max(0.02, options.settle / _LOOKS))
-        yield from arrivals(options.watch, SUFFIXES, options.settle, poll, stop.wait, leave_out=out)
+        yield from arrivals(options.watch, SUFFIXES, options.settle, poll, stop.wait, leave_out=out, passed=passed)
 
 
 def _source(

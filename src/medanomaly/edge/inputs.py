@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from medanomaly.edge import video
+from medanomaly.edge.patterns import matching
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, frames
+from medanomaly.imaging.search import PassedOver, Places, search
 
 #: Suffixes of formats that hold one picture.
 _SINGLE = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp"})
@@ -19,56 +24,116 @@ _SINGLE = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp"})
 #: The name that stands for the list on standard input.
 STDIN = "-"
 
+#: What a list may begin with, and how it is written then; the longest first.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+#: A file that is not there is told by its reader, with the remedy.
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
 
 def find_inputs(
-    inputs: Iterable[str | Path], suffixes: Collection[str] = IMAGE_SUFFIXES, leave_out: Path | None = None
+    inputs: Iterable[str | Path | Failure],
+    suffixes: Collection[str] = IMAGE_SUFFIXES,
+    leave_out: Path | None = None,
+    passed: PassedOver | None = None,
 ) -> Iterator[str | Failure]:
     """Files that inputs name: themselves, or what folders hold (all levels, sorted), or what patterns match (sorted).
 
+    What folders and patterns bring is yielded once, whatever else names it; a file that is named twice by itself comes
+    twice. Files of the system and of other kinds are passed over, see :func:`medanomaly.imaging.search.search`; a file
+    that is named is tried.
+
     Args:
         inputs: Files, folders, and patterns such as ``"study/**/*.png"``; a file that really is so called is meant as
-            the file.
-        suffixes: What folders are searched for, in lower case.
+            the file. A failure is passed on.
+        suffixes: What folders are searched for, in lower case; where ``.dcm`` is among them, also for DICOM files of
+            other names.
         leave_out: A folder that is not searched: results that lie among the inputs.
+        passed: Takes in what is passed over.
 
     Yields:
         Paths as they were given, or below the folder as it was given. A :class:`Failure` stands for a folder without
-        any and a pattern that matches nothing.
+        any, a folder that cannot be looked into and a pattern that matches nothing.
     """
-    for given in map(str, inputs):
-        if Path(given).is_dir():
-            yield from _folder(given, suffixes, leave_out)
-        elif glob.has_magic(given) and not Path(given).exists():
-            matched = sorted(glob.glob(given, recursive=True))  # noqa: PTH207 keeps the paths as given
-            if not matched:
-                yield Failure(given, f"{given}: no file matches this pattern.")
-            for path in matched:
-                if Path(path).is_dir():
-                    yield from _folder(path, suffixes, leave_out)
-                else:
-                    yield path
-        else:
+    passed = PassedOver() if passed is None else passed
+    places, named, brought = Places(), set(), set()
+    for given in inputs:
+        if isinstance(given, Failure):
             yield given
+            continue
+        name, own = os.fspath(given), PassedOver()
+        if os.path.isdir(name):  # noqa: PTH112 (False for names that are too long)
+            found = search(name, suffixes, leave_out)
+            own, files, closed = found.passed, [str(path) for path in found.files], found.closed
+            kinds = ", ".join(sorted(suffix[1:] for suffix in suffixes))
+            nothing = f"{name}: the folder holds no images ({kinds})."
+        elif glob.has_magic(name) and not os.path.lexists(name):
+            files, closed, any_match = matching(name, suffixes, leave_out, own)
+            what = "what matches this pattern holds no images" if any_match else "no file matches this pattern"
+            nothing = f"{name}: {what}."
+        else:
+            place = places.of(name)
+            if place not in brought:
+                named.add(place)
+                yield _refused(name) or name
+            continue
+        passed.add(own)
+        for folder, why in closed:
+            yield Failure(str(folder), f"{folder}: the folder cannot be looked into ({why}). Allow reading it.")
+        if not files and not closed:
+            yield Failure(name, f"{nothing} {own.sentence()}".rstrip())
+        for path in files:
+            place = places.of(path)
+            if place not in brought and place not in named:
+                yield path
+            brought.add(place)
 
 
-def _folder(given: str, suffixes: Collection[str], leave_out: Path | None) -> Iterator[str | Failure]:
-    without = leave_out.resolve() if leave_out else None
-    found = sorted(
-        path
-        for path in Path(given).rglob("*")
-        if path.suffix.lower() in suffixes and not (without and path.resolve().is_relative_to(without))
-    )
-    if not found:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in suffixes))
-        yield Failure(given, f"{given}: the folder holds no images ({kinds}).")
-    yield from map(str, found)
+def _refused(path: str) -> Failure | None:
+    """The failure of a file that the system refuses to look at: a name that is too long, a folder that is closed."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except ValueError:  # a name with NUL
+        return Failure(path, f"{path}: does not exist.")
+    except OSError as error:
+        if error.errno not in _ABSENT:
+            return Failure(path, f"{path}: cannot be read ({error.strerror}).")
+    return None
 
 
 def listed(stream: BinaryIO) -> list[str]:
-    """Paths of a list, one a line, or parted by NUL as by ``find -print0``; read to its end, without empty lines."""
+    """Paths of a list, one a line, or parted by NUL as by ``find -print0``; read to its end, without empty lines.
+
+    Raises:
+        ValueError: if it is written in UTF-16 or UTF-32 and does not say so, or is not whole.
+    """
     data = stream.read()
-    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
-    return [os.fsdecode(line) for line in lines if line.strip()]
+    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
+    if encoding is not None:
+        try:
+            lines = re.split(r"\r\n|\r|\n|\0", data.decode(encoding))
+        except UnicodeError as error:
+            raise ValueError(
+                f"the list on standard input begins as {encoding.upper()} and is not whole ({error}). Write it as UTF-8"
+            ) from error
+        return [line for line in lines if line.strip()]
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if _wide(data):
+        raise ValueError(
+            "the list on standard input looks like UTF-16 without its mark: every second byte is 0. Write it as UTF-8"
+        )
+    parts = data.split(b"\0") if b"\0" in data else data.splitlines()
+    return [os.fsdecode(part) for part in parts if part.strip()]
+
+
+def _wide(data: bytes) -> bool:
+    """Whether letters have several bytes: of a list parted by NUL nearly no name has a single letter."""
+    zeros = [data[start::2].count(0) for start in (0, 1)]
+    return b"\r\0\n\0" in data or b"\0\r\0\n" in data or (len(data) >= 8 and max(zeros) >= 0.8 * (len(data) // 2))
 
 
 def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | Failure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -45,8 +46,7 @@ class Records:
         else:
             # Emptied first: a kill between the two must not leave old records under a new description.
             self.path.write_bytes(b"")
-            text = json.dumps({"bundle": str(bundle.path), **made_with}, ensure_ascii=False)
-            (out / MADE_WITH).write_text(text + "\n", encoding="utf-8", errors="replace")
+            _write(out / MADE_WITH, {"bundle": str(bundle.path), **made_with})
         self._file = self.path.open("r+b", buffering=0)
         self._end = 0
 
@@ -80,6 +80,17 @@ class Records:
                 yield record
         self._file.truncate(self._end)
 
+    def describe(self, **found: Any) -> None:
+        """Add to what the records were made with; values are plain JSON.
+
+        Raises:
+            OSError: if it cannot be written; what stood there stays.
+        """
+        place = self.path.with_name(MADE_WITH)
+        kept = json.loads(place.read_text(encoding="utf-8"))
+        if {**kept, **found} != kept:
+            _write(place, {**kept, **found})
+
     def append(self, record: dict[str, Any]) -> None:
         """Write a record as one line that has reached the system when this returns.
 
@@ -102,6 +113,13 @@ class Records:
             raise
         self._end += len(line)
         self.count += 1
+
+
+def _write(place: Path, content: dict[str, Any]) -> None:
+    # Whole or not at all: without it nobody knows what made the records.
+    part = place.with_name(f"{place.name}.part")
+    part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
+    os.replace(part, place)  # noqa: PTH105
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -5,19 +5,35 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medanomaly.edge.result import Failure
 from medanomaly.imaging import ImageError, inside
+from medanomaly.imaging.search import (
+    LINKED,
+    OTHER,
+    RESULTS,
+    SYSTEM,
+    UNFINISHED,
+    PassedOver,
+    is_dicom,
+    known_kind,
+    maybe_dicom,
+    of_system,
+    result_folders,
+    unfinished,
+)
 
 #: An empty file may be a name whose content is on the way: it waits so many times as long.
 _EMPTY = 10
 
+_State = tuple[int, int, int]
+
 
 @dataclass
 class _Seen:
-    state: tuple[int, int, int]
+    state: _State
     since: float
 
 
@@ -28,12 +44,14 @@ def arrivals(
     poll: float,
     wait: Callable[[float], bool],
     leave_out: Path | None = None,
+    passed: PassedOver | None = None,
 ) -> Iterator[str | Failure | None]:
     """Yield each file of a folder once, when its size and time have stood still; None when there is none for now.
 
-    Files that lie there already come first. Hidden files and those of another suffix are passed over, so that a writer
-    may use a name like ``.frame.png.part`` and rename. A link out of the folder is a :class:`Failure`; links to
-    folders are not followed. A file that is written again keeps the record it has.
+    Files that lie there already come first. Files of the system, hidden ones and those of other kinds are passed over,
+    as :func:`medanomaly.imaging.search.search` does, so that a writer may use a name like ``.frame.png.part`` and
+    rename. A file without a known suffix is an input if it is DICOM once it is complete. A link out of the folder is a
+    :class:`Failure`; links to folders are not followed. A file that is written again keeps the record it has.
 
     Args:
         folder: The folder, watched with all that lies below.
@@ -42,13 +60,14 @@ def arrivals(
         poll: Seconds between looks.
         wait: Sleeps for so many seconds; True ends the watch.
         leave_out: A folder that is not looked into: results that lie below.
+        passed: Takes in what is passed over, each once.
     """
     handed: set[str] = set()
     growing: dict[str, _Seen] = {}
-    without = leave_out.resolve() if leave_out else None
+    look = _Look(folder, suffixes, leave_out, PassedOver() if passed is None else passed)
     while True:
         now = time.monotonic()
-        present = set(_files(folder, suffixes, without)) - handed
+        present = set(look.files()) - handed
         growing = {path: seen for path, seen in growing.items() if path in present}
         for path in sorted(present):
             try:
@@ -62,24 +81,66 @@ def arrivals(
                 continue
             state = (found.st_size, found.st_mtime_ns, found.st_ino)
             seen = growing.get(path)
-            if seen is None or seen.state != state:
+            if look.others.get(path) == state:
+                look.pass_over(OTHER, path)
+            elif seen is None or seen.state != state:
                 growing[path] = _Seen(state, now)
             elif now - seen.since >= settle * (1 if found.st_size else _EMPTY):
-                handed.add(path)
                 del growing[path]
-                yield path
+                if known_kind(path, suffixes) or is_dicom(path):
+                    handed.add(path)
+                    yield path
+                else:  # looked into again when it changes
+                    look.others[path] = state
+                    look.pass_over(OTHER, path)
+        look.end()
         yield None
         if wait(poll):
             return
 
 
-def _files(folder: Path, suffixes: Collection[str], without: Path | None) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and (without is None or Path(parent, name).resolve() != without)
-        ]
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
-                yield str(Path(parent) / name)
+@dataclass
+class _Look:
+    """One look after the other; what is passed over is what the last one saw, so that a hidden name may be renamed."""
+
+    folder: Path
+    suffixes: Collection[str]
+    leave_out: Path | None
+    passed: PassedOver
+    others: dict[str, _State] = field(default_factory=dict)
+    _before: PassedOver = field(default_factory=PassedOver)
+    _now: PassedOver = field(default_factory=PassedOver)
+
+    def pass_over(self, reason: str, path: str) -> None:
+        self._now.note(reason, path)
+
+    def end(self) -> None:
+        self.passed.replace(self._before, self._now)
+        self._before, self._now = self._now, PassedOver()
+
+    def files(self) -> Iterator[str]:
+        """What may be an input, by its name."""
+        without = self.leave_out.resolve() if self.leave_out else None
+        for parent, folders, names in os.walk(self.folder):
+            pictures, inner = result_folders(names), []
+            for name in folders:
+                path = Path(parent, name)
+                reason = (
+                    (of_system(name) and SYSTEM)
+                    or (name in pictures and RESULTS)
+                    or (path.is_symlink() and LINKED)
+                    or None
+                )
+                if reason:
+                    self.pass_over(reason, name)
+                elif without is None or path.resolve() != without:
+                    inner.append(name)
+            folders[:] = inner
+            for name in names:
+                path = Path(parent, name)
+                if of_system(name) or unfinished(name):
+                    self.pass_over(SYSTEM if of_system(name) else UNFINISHED, name)
+                elif known_kind(name, self.suffixes) or (maybe_dicom(name, self.suffixes) and path.is_file()):
+                    yield str(path)
+                else:
+                    self.pass_over(OTHER, name)

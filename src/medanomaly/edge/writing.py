@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,14 @@ from medanomaly.edge import timeline
 from medanomaly.edge.records import Records
 from medanomaly.edge.result import Failure, Result
 from medanomaly.imaging import overlay
+from medanomaly.imaging.search import PassedOver
+from medanomaly.options import one_line
 
 #: Of which images pictures are written.
 WHICH = ("flagged", "all", "none")
+
+#: So many reasons of failed inputs are said at the end; all are in the records.
+_REASONS = 3
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ class Summary:
         failed: Inputs that failed in this run.
         before: Records there were before, in a run that was gone on with.
         failed_before: Those of them that tell of a failure.
+        reasons: Of the first failed inputs of this run, why.
+        passed: What folders held and was passed over.
         signum: The signal that ended the run; None if it came to its end.
     """
 
@@ -59,6 +67,8 @@ class Summary:
     failed: int = 0
     before: int = 0
     failed_before: int = 0
+    reasons: list[str] = field(default_factory=list)
+    passed: PassedOver = field(default_factory=PassedOver)
     signum: int | None = None
 
     def sentence(self) -> str:
@@ -66,9 +76,13 @@ class Summary:
         text = f"{self.scored} scored, {self.flagged} flagged as abnormal, {self.failed} failed"
         if self.before:
             text += f"; {self.before} had a record before, {self.failed_before} of them of a failure"
-        text += f". Records: {self.records}"
-        why = "\nFailed inputs have a record with status 'failed' that says why."
-        return text + (why if self.failed or self.failed_before else "")
+        lines = [f"{text}. Records: {self.records}"]
+        if self.passed:
+            lines.append(self.passed.sentence())
+        lines += [f"Failed: {one_line(reason)}" for reason in self.reasons]
+        if self.failed + self.failed_before > len(self.reasons):
+            lines.append("Failed inputs have a record with status 'failed' that says why.")
+        return "\n".join(lines)
 
 
 @dataclass
@@ -84,11 +98,12 @@ class Writer:
         out: Folder of the results.
         records: The opened records; those of an earlier run are :meth:`remember`\\ ed first.
         pictures: Which pictures are written.
+        passed: What folders held and was passed over, for the summary.
     """
 
-    def __init__(self, out: Path, records: Records, pictures: Pictures) -> None:
+    def __init__(self, out: Path, records: Records, pictures: Pictures, passed: PassedOver | None = None) -> None:
         self.out, self.records, self.pictures = out, records, pictures
-        self.summary = Summary(records.path)
+        self.summary = Summary(records.path, passed=PassedOver() if passed is None else passed)
         self._videos: dict[str, _Video] = {}
 
     def remember(self, record: dict[str, Any], number: int) -> None:
@@ -126,6 +141,8 @@ class Writer:
 
     def _failed(self, outcome: Failure) -> dict[str, Any]:
         self.summary.failed += 1
+        if len(self.summary.reasons) < _REASONS:
+            self.summary.reasons.append(outcome.error)
         record: dict[str, Any] = {"input": outcome.input, "status": "failed", "error": outcome.error}
         if outcome.time is not None:
             record["time"] = round(outcome.time, 3)
@@ -176,6 +193,8 @@ class Writer:
 
 def _file_name(number: int, path: str) -> str:
     """A name without suffix; the number keeps files of one name in different folders apart."""
-    file, mark, frame = path.rpartition("#frame=")
-    stem = Path(file if mark else path).stem[:50]
-    return f"{number:06d}-{stem}" + (f"-{frame}" if mark else "")
+    # The mark counts at the end of the name alone: a folder may be called "x#frame=2 of 3".
+    name = Path(path).name
+    frame = re.fullmatch(r"(.*)#frame=(\d{1,9})", name, re.DOTALL)
+    stem = Path(frame[1] if frame else name).stem[:50]
+    return f"{number:06d}-{stem}" + (f"-{frame[2]}" if frame else "")

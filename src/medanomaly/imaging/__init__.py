@@ -6,10 +6,14 @@ from medanomaly.imaging.field_of_view import View
 from medanomaly.imaging.overlay import heat_layer, outline, overlay
 from medanomaly.imaging.place import Place
 from medanomaly.imaging.reading import Reading
+from medanomaly.imaging.search import Found, PassedOver, search
+from medanomaly.imaging.several import joined, several
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "Found",
     "ImageError",
+    "PassedOver",
     "Place",
     "Reading",
     "View",
@@ -18,7 +22,10 @@ __all__ = [
     "frames",
     "heat_layer",
     "inside",
+    "joined",
     "outline",
     "overlay",
+    "search",
+    "several",
     "split_frame",
 ]

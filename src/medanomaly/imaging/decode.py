@@ -12,8 +12,9 @@ from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.mask import check_alpha, lossy_dicom, marked
 from medanomaly.imaging.picture import Picture, three_channels
 from medanomaly.imaging.raster import Reduction, count_pages, read_raster
+from medanomaly.imaging.several import several, united
 
-#: What a folder is searched for. Files without a suffix are read where they are named.
+#: What a folder is searched for, beside DICOM files of other names; see :mod:`medanomaly.imaging.search`.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".dcm", ".dicom"})
 
 
@@ -101,7 +102,8 @@ def decode_mask(path: str | Path) -> np.ndarray:
     """Decode a mask: every pixel that is not black counts as marked, in any channel.
 
     Of a file compressed with loss (JPEG, also within TIFF or DICOM) a pixel counts above half of white. A mask is
-    turned upright by its own EXIF orientation, never by its image's.
+    turned upright by its own EXIF orientation, never by its image's. Several masks of one image, parted by ``|``, mark
+    what any of them marks (see :mod:`medanomaly.imaging.several`).
 
     Returns:
         Array (H, W) of bool.
@@ -110,6 +112,9 @@ def decode_mask(path: str | Path) -> np.ndarray:
         ImageError: as for :func:`decode`; if a lossy file is grey where it should be black and white, values lie below
             0, or the marks stand in the transparency alone.
     """
+    parts = several(path)
+    if len(parts) > 1:
+        return united(parts, decode_mask)
     file, frame = _existing(path)
     picture, dicom = read(path, voi=False), _is_dicom(file)
     if dicom and lossy_dicom(file):
