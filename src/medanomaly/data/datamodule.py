@@ -67,6 +67,8 @@ class MedicalDataModule(TableLoaders):
     expects: str = ""
     #: Whether images are independent of one another by construction, as drawn ones are.
     independent: bool = False
+    #: Whether groups are patients, or what else must stay together; None: if any group has several images.
+    groups_known: bool | None = None
     #: What the masks mark, where it is not the exact lesion; shown beside pixel figures.
     mask_note: str = ""
     #: Whether masks enclose lesions (boxes, circles): then FROC says how many are found, beside overlap by pixels.

@@ -63,11 +63,12 @@ def machine() -> dict[str, Any]:
 def data_section(module: Any) -> dict[str, Any]:
     """``evidence["data"]``: plain JSON values."""
     table = getattr(module, "table", None)
+    known = getattr(module, "groups_known", None)
+    if known is None:
+        known = table is not None and table["group"].duplicated().any()
     return {
         "counts": counts(table) if table is not None else [],
-        "groups_known": bool(
-            getattr(module, "independent", False) or (table is not None and table["group"].duplicated().any())
-        ),
+        "groups_known": bool(known or getattr(module, "independent", False)),
         "split_sha256": digest(table) if table is not None else None,
         "reading": reading(module),
     }
