@@ -91,8 +91,8 @@ class Folder(MedicalDataModule):
         problems = misfits(root, listed, pairing, bool(self.mask_dir))
         if problems and self.masks != "partial":
             raise TableError(refusal(problems))
-        for problem in problems:
-            self._say(f"{problem}.", logging.WARNING)
+        for problem, which in problems.items():
+            self._say(f"{problem}.", logging.WARNING, which)
         if self.masks != "none" and (text := counted(listed, pairing)):
             self._say(text)
         table = self._rows(root, listed, pairing)
@@ -104,9 +104,9 @@ class Folder(MedicalDataModule):
             )
         return split_by_group(table, self.normal, self.fractions, self.hparams["seed"])
 
-    def _say(self, text: str, level: int = logging.INFO) -> None:
-        self._said.append(text)
-        logger.log(level, "Folder: %s", text)
+    def _say(self, text: str, level: int = logging.INFO, names: str = "") -> None:
+        self._said.append(text)  # goes into records, where names of files have no place
+        logger.log(level, "Folder: %s", f"{text} {names}".rstrip())
 
     def _directories(self, root: Path) -> dict[str, Path]:
         """Where normal images, abnormal images and masks lie, by the option's name.
@@ -124,10 +124,10 @@ class Folder(MedicalDataModule):
                 raise self.missing(f"has no directory '{name}' ({option}){hint(root, name)}")
         if self.abnormal_dir and "abnormal_dir" not in places and (others := unused(root, [*places.values()])):
             self._say(
-                f"there is no directory '{self.abnormal_dir}', so no image is abnormal. Not used: "
-                + some([f"{name} ({number} images)" for name, number in others.items()])
-                + ". Name one with abnormal_dir, or put them into it.",
+                f"There is no directory '{self.abnormal_dir}', so no image is abnormal. {len(others)} other "
+                "directories hold images and are not used: name one with abnormal_dir, or put them into it.",
                 logging.WARNING,
+                some([f"{name} ({number} images)" for name, number in others.items()]),
             )
         if len(set(places.values())) < len(places):
             raise TableError(f"normal_dir, abnormal_dir and mask_dir must differ: {named(root, places.values())}.")

@@ -25,6 +25,8 @@ _MANY = 20
 _NAMED, _VERY_FEW = 12, 5
 #: With a word of these, so many are enough.
 _SAID, _WORDS = 3, frozenset({"patient", "patients", "pat", "subject", "sub", "case", "person", "exam", "study"})
+#: With a letter of these, a number of one digit is enough; ``grade1`` and ``class 2`` are no patients.
+_LETTERS = frozenset({"p", "pt", "s", "id"})
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,10 @@ def like_patients(images: Mapping[str, int]) -> bool:
     typical = median(images.values())
     shapes = {re.sub(r"\d[\d.]*", "#", name.casefold()) for name in images}
     if len(shapes) == 1 and "#" in (shape := shapes.pop()):
-        if set(re.findall(r"[^\W\d_]+", shape)) & _WORDS:
+        said = set(re.findall(r"[^\W\d_]+", shape))
+        if said & _WORDS:
             return True
-        if max(len(re.sub(r"\D", "", name)) for name in images) > 1:
+        if said & _LETTERS or max(len(re.sub(r"\D", "", name)) for name in images) > 1:
             return len(images) >= _MANY or (len(images) >= _NUMBERED and typical <= _FEW)
     return len(images) >= _NAMED and typical <= _VERY_FEW
 

@@ -8,18 +8,8 @@ import sys
 
 import pytest
 
-from medanomaly.imaging.search import (
-    AGAIN,
-    LOOP,
-    OTHER,
-    RESULTS,
-    SYSTEM,
-    UNFINISHED,
-    PassedOver,
-    in_system,
-    of_system,
-    search,
-)
+from medanomaly.imaging.passed_over import AGAIN, LOOP, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
+from medanomaly.imaging.search import in_system, of_system, search
 
 DICOM = bytes(128) + b"DICM" + bytes(20)
 

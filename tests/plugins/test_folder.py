@@ -314,9 +314,9 @@ def test_classes_beside_normal_are_not_lost_in_silence(tmp_path, caplog):
     tree(normals(tmp_path), "polyp/1.png", "ulcer/1.png", "ulcer/2.png", "docs/notes.txt")
     with caplog.at_level(logging.WARNING):
         _, module = listed(tmp_path)
-    said = "Not used: polyp (1 images), ulcer (2 images)"
+    said = "2 other directories hold images and are not used"
     assert any(said in note for note in module.notes)
-    assert said in caplog.text
+    assert "polyp (1 images), ulcer (2 images)" in caplog.text
     caplog.clear()
     _, module = listed(tmp_path, abnormal_dir=None)
     assert not any(said in note for note in module.notes)
@@ -354,6 +354,16 @@ def test_masks_beside_their_images(tmp_path, form):
     tree(normals(tmp_path), *(f"abnormal/{name}.png" for name in names))
     tree(tmp_path, *(f"abnormal/{form.format(name)}.png" for name in names))
     assert masks_of(tmp_path) == {f"abnormal/{name}.png": [f"abnormal/{form.format(name)}.png"] for name in names}
+
+
+def test_busi_as_it_is_published(tmp_path):
+    busi(tmp_path / "all")
+    for name in ("abnormal/benign", "abnormal/malignant", "normal"):
+        (tmp_path / "all" / name).rename(tmp_path / name.rsplit("/")[-1])
+    (tmp_path / "all" / "abnormal").rmdir()
+    found, _ = listed(tmp_path, abnormal_dir=".")
+    labels = [label for label, _, _ in found.values()]
+    assert (labels.count("normal"), labels.count("benign"), labels.count("malignant")) == (8, 8, 8)
 
 
 def test_a_mask_beside_without_image_is_no_image(tmp_path):
@@ -426,6 +436,7 @@ def test_a_further_normal_class_keeps_its_name(tmp_path):
 FOLDERS = {
     "numbered": ([f"P{i:03d}" for i in range(12)], 3, True),
     "numbered, many images": ([f"P{i:03d}" for i in range(24)], 40, True),
+    "one digit": ([f"P{i}" for i in range(8)], 2, True),
     "with a word": (["patient1", "patient2", "patient3"], 9, True),
     "identifiers": ([f"1.2.840.{i * 7919}" for i in range(8)], 2, True),
     "names": ([f"{a}{b}" for a in ("smith", "jones", "li") for b in ("-a", "-b", "-c", "-d", "-e")], 2, True),

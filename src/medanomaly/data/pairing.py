@@ -72,8 +72,10 @@ def pair(images: Iterable[Placed], masks: Iterable[Placed], by_numbers: bool = T
         masks: Masks.
         by_numbers: Whether numbers alone may tell.
     """
+    found, rest, masks = Pairing(), [], list(masks)
+    if not masks:
+        return found
     known = _Known(list(images))
-    found, rest = Pairing(), []
     shapes = set()
     fitting: dict[Path, list[Path]] = defaultdict(list)
     for mask in masks:

@@ -22,8 +22,7 @@ from medanomaly.edge.result import Failure, Frame
 from medanomaly.edge.stop import Stop
 from medanomaly.edge.watch import arrivals
 from medanomaly.edge.writing import Pictures, Summary, Writer
-from medanomaly.imaging import IMAGE_SUFFIXES
-from medanomaly.imaging.search import PassedOver
+from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver
 
 #: What folders are searched for.
 SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES

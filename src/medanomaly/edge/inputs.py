@@ -15,8 +15,8 @@ from typing import BinaryIO
 from medanomaly.edge import video
 from medanomaly.edge.patterns import matching
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, frames
-from medanomaly.imaging.search import PassedOver, Places, search
+from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, PassedOver, frames, search
+from medanomaly.imaging.search import Places
 
 #: Suffixes of formats that hold one picture.
 _SINGLE = frozenset({".png", ".jpg", ".jpeg", ".pgm", ".ppm", ".bmp"})

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from medanomaly.imaging.search import SYSTEM, Found, PassedOver, of_system, reason_against, search
+from medanomaly.imaging.passed_over import SYSTEM, PassedOver
+from medanomaly.imaging.search import Found, of_system, reason_against, search
 
 _ANY_DEPTH = "**"
 

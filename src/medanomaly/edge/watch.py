@@ -10,20 +10,8 @@ from pathlib import Path
 
 from medanomaly.edge.result import Failure
 from medanomaly.imaging import ImageError, inside
-from medanomaly.imaging.search import (
-    LINKED,
-    OTHER,
-    RESULTS,
-    SYSTEM,
-    UNFINISHED,
-    PassedOver,
-    is_dicom,
-    known_kind,
-    maybe_dicom,
-    of_system,
-    result_folders,
-    unfinished,
-)
+from medanomaly.imaging.passed_over import LINKED, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
+from medanomaly.imaging.search import is_dicom, known_kind, maybe_dicom, of_system, result_folders, unfinished
 
 #: An empty file may be a name whose content is on the way: it waits so many times as long.
 _EMPTY = 10

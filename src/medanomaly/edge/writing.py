@@ -13,8 +13,7 @@ import numpy as np
 from medanomaly.edge import timeline
 from medanomaly.edge.records import Records
 from medanomaly.edge.result import Failure, Result
-from medanomaly.imaging import overlay
-from medanomaly.imaging.search import PassedOver
+from medanomaly.imaging import PassedOver, overlay
 from medanomaly.options import one_line
 
 #: Of which images pictures are written.

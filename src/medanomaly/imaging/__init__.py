@@ -4,9 +4,10 @@ from medanomaly.imaging.decode import IMAGE_SUFFIXES, decode, decode_mask, frame
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import View
 from medanomaly.imaging.overlay import heat_layer, outline, overlay
+from medanomaly.imaging.passed_over import PassedOver
 from medanomaly.imaging.place import Place
 from medanomaly.imaging.reading import Reading
-from medanomaly.imaging.search import Found, PassedOver, search
+from medanomaly.imaging.search import Found, search
 from medanomaly.imaging.several import joined, several
 
 __all__ = [
