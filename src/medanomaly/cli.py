@@ -6,7 +6,6 @@ Only what a command needs is imported: ``--help``, ``plugins list`` and ``infer`
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from medanomaly import __version__
 from medanomaly.commands import app, bench, compare, decide, infer, plugins, report, verify
 from medanomaly.commands.parser import Parser
-from medanomaly.failures import cannot_write, fail, refused, unexpected
+from medanomaly.failures import cannot_write, fail, fail_traced, refused, unexpected
 from medanomaly.options import OptionError, nearest, real, whole
 
 #: anomalib's commands that are passed on, with what they do here.
@@ -214,16 +213,18 @@ def _data_check(args: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from medanomaly.data.check import check, load, show
+        from medanomaly.data.check import check, load, show, written
+        from medanomaly.data.datamodule import PluginFailedError
     except ImportError as error:
         return _needs_training(error)
     try:
         report = check(load(args.config, args.root, args.seed), progress=sys.stderr.isatty())
+    except PluginFailedError as error:
+        return fail_traced(error)
     except (ValueError, FileNotFoundError) as error:
         return fail(error)
     if args.json:
-        leaks = report.leaks
-        print(json.dumps({**vars(report), "leaks": leaks, "ok": report.ok}, indent=2, ensure_ascii=False))
+        print(written(report))
     else:
         show(report, Console())
     return 0 if report.ok else 1

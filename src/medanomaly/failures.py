@@ -70,6 +70,12 @@ def unexpected(error: BaseException, folder: Path | None = None) -> int:
     return fail(f"failed ({kind}: {said}). The traceback is in {where}", FAILED)
 
 
+def fail_traced(error: BaseException, status: int = WRONG) -> int:
+    """Print an error's own line, and where the traceback of what caused it is; returns the status."""
+    where = _written("".join(traceback.format_exception(error)), None)
+    return fail(f"{error} The traceback is in {where}" if where else error, status)
+
+
 def _written(text: str, folder: Path | None) -> Path | None:
     name = f"traceback-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
     for place in (folder, Path(tempfile.gettempdir())):

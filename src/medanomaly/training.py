@@ -19,13 +19,13 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from medanomaly import before_run, blame, seeds
 from medanomaly.benchmark import BenchmarkError, SeededBenchmark
-from medanomaly.data.datamodule import DataError
+from medanomaly.data.datamodule import DataError, PluginFailedError
 from medanomaly.data.table import TableError
 from medanomaly.decision.rules import RuleError
 from medanomaly.edge.stop import Stopped, on_signals
 from medanomaly.engine import RunEngine, TrainerRefusedError, later_process
 from medanomaly.evidence.stages import failures_of
-from medanomaly.failures import FAILED, cannot_write, fail, refused, unexpected
+from medanomaly.failures import FAILED, cannot_write, fail, fail_traced, refused, unexpected
 from medanomaly.imaging import ImageError
 from medanomaly.interrupt import stopped
 from medanomaly.models.backbone import BackboneError
@@ -278,6 +278,8 @@ def _failed(error: Exception, line: CommandLine | None) -> int:
         return unexpected(error, folder)
     if engine is not None:
         engine.discard()
+    if isinstance(error, PluginFailedError):
+        return fail_traced(error)
     if isinstance(error, _SAID):
         return fail(error)
     place = Path(error.filename or folder or ".")

@@ -49,3 +49,27 @@ def test_normal_is_normal_however_it_is_written(tmp_path, caplog):
 def test_truth_is_taken_from_abnormal_where_it_is_there(tmp_path):
     path = written(tmp_path, "raw_score,label,abnormal\n1,,True\n2,NA,false\n3,x,0\n")
     assert read_scores(path)[1].tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Raw_Score;Label\n1,5;Normal\n2;Läsion\n", "cp1252"),
+        ("raw_score\tlabel\n1,5\tnormal\n2\tLäsion\n", "utf-16"),
+        (" raw_score , LABEL \n1.5,normal\n2,x\n", "utf-8"),
+        ("sep=;\r\nraw_score;abnormal\r\n1.5;false\r\n2.0;TRUE\r\n", "utf-8-sig"),
+    ],
+)
+def test_scores_from_a_spreadsheet(tmp_path, text, encoding, caplog):
+    path = tmp_path / "scores.csv"
+    path.write_bytes(text.encode(encoding))
+    scores, abnormal = read_scores(path)
+    np.testing.assert_array_equal(scores, np.float32([1.5, 2]))
+    assert abnormal.tolist() == [False, True]
+    assert caplog.records
+
+
+@pytest.mark.parametrize("rows", ["1,5;normal\n2.5;normal\n", "1,234,5;normal\n", "1.234,5;normal\n"])
+def test_a_comma_that_may_mean_two_things_is_no_number(tmp_path, rows):
+    with pytest.raises(DecideError, match="raw_score is no finite number in 1"):
+        read_scores(written(tmp_path, f"raw_score;label\n{rows}"))

@@ -295,5 +295,5 @@ def added(table: pd.DataFrame, anomalies: Sequence[Anomaly], splits: Sequence[st
 def generator(seed: int, name: str, anomaly: Anomaly, repeat: int) -> np.random.Generator:
     """The random numbers of one artificial image: the same for the same seed, image name, anomaly and repeat."""
     text = f"{name}\n{anomaly}\n{repeat}"
-    digest = hashlib.sha256(text.encode()).digest()
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])

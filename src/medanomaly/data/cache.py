@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from medanomaly.data.arrays import CHUNK, Arrays, nbytes
-from medanomaly.data.cache_files import DamagedError, finish, load, part_of, throw_away
+from medanomaly.data.cache_files import DamagedError, alive, finish, load, part_of, sweep, throw_away
 from medanomaly.imaging import ImageError
 
 logger = logging.getLogger(__name__)
@@ -209,6 +209,7 @@ class Images:
         """Write into a folder of this process alone; renaming it is what makes it visible to others, whole."""
         assert self._folder is not None
         self._folder.mkdir(parents=True, exist_ok=True)
+        sweep(self._folder)  # first: what is left there may take the room that is needed
         need = nbytes(self.number, self.size, 4, self.masks)  # grey and, where colour turns up late, colour
         if shutil.disk_usage(self._folder).free < need:
             raise OSError(f"{need >> 20} MiB are needed there")
@@ -220,6 +221,7 @@ class Images:
                     raise ImageError(next(iter(self.errors.values())))
                 for row, (image, mask) in zip(rows, pairs, strict=True):
                     arrays.put(row, image, mask)
+                alive(part)
             if not arrays.images.numel():
                 return None
             finish(part, place.name, arrays.channels, self.errors)

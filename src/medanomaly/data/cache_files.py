@@ -6,12 +6,14 @@ on. So each file's SHA-256 is taken when the folder is finished, and compared wh
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,6 +29,8 @@ RECORD = "cache.json"
 #: What is not finished, or thrown away, has a name that begins so.
 PART = "part-"
 _BLOCK = 1 << 20
+#: Seconds without a sign of life after which nobody is writing into an unfinished folder any more.
+_DEAD = 6 * 3600
 #: Checking more bytes than this takes long enough to be told.
 _LONG = 4 << 30
 
@@ -40,6 +44,21 @@ def part_of(folder: Path) -> Path:
     part = folder / f"{PART}{uuid.uuid4().hex}"
     part.mkdir()
     return part
+
+
+def alive(part: Path) -> None:
+    """Say that a folder is still being written."""
+    with contextlib.suppress(OSError):
+        os.utime(part)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left unfinished in a folder: what showed no sign of life for six hours."""
+    for part in folder.glob(f"{PART}*"):
+        with contextlib.suppress(OSError):  # another process sweeps too, or the folder is not ours to change
+            if part.is_dir() and not part.is_symlink() and time.time() - part.stat().st_mtime > _DEAD:
+                logger.info("%s: was never finished, and is removed.", part)
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def digest(path: Path) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,18 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from scipy.stats import rankdata
 
+from medanomaly.data.check_text import show, written
 from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data.dataset import RowReader
+from medanomaly.data.measured import digest, pictures, shallow, stored
 from medanomaly.data.one_number import ONE_NUMBER
 from medanomaly.data.table import counts
-from medanomaly.imaging import ImageError, Reading, decode_mask
+from medanomaly.imaging import ImageError
 from medanomaly.options import OptionError
 
-_SHOWN = 20
+__all__ = ["Report", "check", "load", "show", "written"]
 
 
 @dataclass
@@ -36,10 +37,14 @@ class Report:
         depths: How many images are stored as which type.
         unreadable: Images that cannot be read, or whose mask cannot or does not fit, with the reason.
         empty_masks: Masks that mark nothing at the size and in the field of view that the model sees.
-        duplicates: Sets of images with the same pixels: their addresses and splits.
-        one_number: For each number its AUROC on the test split (full frame, and as the model sees it) and over all
-            images (full frame); None where a class is missing.
-        notes: Labels and groups that were taken for others, see :attr:`MedicalDataModule.notes`.
+        duplicates: Sets of images with the same stored pixels, whatever window is put over them: their addresses and
+            splits. Blank ones are no duplicates.
+        one_number: For each number its AUROC on the test split (full frame by its depth, and as the model sees it) and
+            over all images (full frame); None where a class is missing.
+        notes: What was not written as expected and read all the same, see :attr:`MedicalDataModule.notes`.
+        blank: Images of one value throughout.
+        shallow: Images of more than 8 bits that use less than a tenth of their depth, under a rule that scales by it.
+        intensity: The rule.
     """
 
     counts: list[dict[str, Any]]
@@ -50,6 +55,9 @@ class Report:
     duplicates: list[list[tuple[str, str]]] = field(default_factory=list)
     one_number: dict[str, dict[str, float | None]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
+    shallow: list[str] = field(default_factory=list)
+    intensity: str = "dtype"
 
     @property
     def leaks(self) -> list[list[tuple[str, str]]]:
@@ -64,7 +72,8 @@ class Report:
 
 @dataclass
 class _Seen:
-    digest: str
+    digest: str | None
+    shallow: bool
     size: str
     depth: str
     full: dict[str, float]
@@ -83,35 +92,40 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
     Raises:
         DataError, TableError: as in training.
     """
-    table = module.listed
-    report = Report(counts(table), notes=module.notes)
+    table, reading = module.listed, module.reading
+    report = Report(counts(table), notes=module.notes, intensity=reading.intensity)
     empty = report.empty_masks
+    # The very function that feeds the model.
+    as_read = RowReader(table, reading, module.decode if module.decodes else None, True, module.root, seed=0)
+    picture, whole = pictures(module), replace(reading, field_of_view="none")
 
-    def look(path: str, mask_path: str) -> _Seen | str:
+    def look(row: int) -> _Seen | str:
+        path = as_read.paths[row]
         try:
-            image = module.decode(path)
-            digest = hashlib.sha256(f"{image.dtype}{image.shape}".encode() + image.tobytes()).hexdigest()
-            scaled = Reading(image.shape[:2]).prepare(image, path)  # its own size: scaled, not resized
-            mask = decode_mask(mask_path) if mask_path else None
-            read, seen_mask = module.reading.prepare_pair(image, mask, path, mask_path)
-            if seen_mask is not None and not seen_mask.any():
-                empty.append(mask_path)
+            kept = picture(path, False)
+            # Of DICOM alone, whose grey values are floats, a window may show something else.
+            shown = picture(path, True) if reading.voi and kept.pixels.dtype == np.float32 else kept
+            frame = whole.native(shown, path)
+            full = {name: number(frame) for name, number in ONE_NUMBER.items()}
+            read, mask = as_read(row)
+            if mask is not None and not mask.any():
+                empty.append(as_read.mask_paths[row])
         except ImageError as error:
             return str(error)
-        full = {name: number(scaled) for name, number in ONE_NUMBER.items()}
-        size = _file_size(path)
+        size, values = _file_size(path), digest(stored(kept))
         if size is not None:
             full["file size"] = size
         return _Seen(
-            digest,
-            f"{image.shape[1]}×{image.shape[0]}",
-            str(image.dtype),
+            values,
+            reading.voi and values is not None and shallow(shown),
+            f"{kept.shape[1]}×{kept.shape[0]}",
+            str(kept.pixels.dtype),
             full,
             {name: number(read) for name, number in ONE_NUMBER.items()},
         )
 
     with ThreadPoolExecutor(2) as pool:
-        outcomes: Iterable = pool.map(look, table["image_path"], table["mask_path"])
+        outcomes: Iterable = pool.map(look, range(len(table)))
         if progress:
             outcomes = track(outcomes, "Reading", total=len(table), console=Console(stderr=True))
         seen = list(outcomes)
@@ -125,7 +139,12 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
         good.append((row, outcome))
         report.sizes[outcome.size] += 1
         report.depths[outcome.depth] += 1
-        same.setdefault(outcome.digest, []).append((path, split))
+        if outcome.shallow:
+            report.shallow.append(path)
+        if outcome.digest is None:
+            report.blank.append(path)
+        else:
+            same.setdefault(outcome.digest, []).append((path, split))
     report.duplicates = [images for images in same.values() if len(images) > 1]
     report.one_number = _one_number(table, good)
     return report
@@ -160,46 +179,6 @@ def _auroc(values: np.ndarray, abnormal: np.ndarray) -> float | None:
         return None
     ranks = rankdata(values)
     return float((ranks[abnormal].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def show(report: Report, console: Console) -> None:
-    """Print a report."""
-    listing = Table("split", "label", "counts as", "images", "groups", title="Images", title_justify="left")
-    for row in report.counts:
-        kind = "normal" if row["normal"] else "abnormal"
-        listing.add_row(row["split"], row["label"], kind, str(row["images"]), str(row["groups"]))
-    console.print(listing)
-    for note in report.notes:
-        console.print(note, markup=False, highlight=False, soft_wrap=True)
-    for title, counter in (("Sizes", report.sizes), ("Stored as", report.depths)):
-        most = ", ".join(f"{name} ({number})" for name, number in counter.most_common(5))
-        more = f", and {len(counter) - 5} more" if len(counter) > 5 else ""
-        console.print(f"{title}: {most}{more}")
-    numbers = Table("number", "test", "test, as read", "all images", title_justify="left")
-    numbers.title = "AUROC of one number an image (0.5: tells nothing; far from 0.5 either way: a model must beat it)"
-    for name, values in report.one_number.items():
-        shown = [values.get(column) for column in ("test", "test, as read", "all")]
-        numbers.add_row(name, *("–" if value is None else f"{value:.2f}" for value in shown))
-    console.print(numbers)
-    within = [same for same in report.duplicates if same not in report.leaks]
-    _show_duplicates(console, within, "inside one split")
-    _show_duplicates(console, report.leaks, "ACROSS splits: a leak")
-    for path, reason in report.unreadable[:_SHOWN]:
-        console.print(f"Unreadable: {reason if path in reason else f'{path}: {reason}'}", highlight=False)
-    if len(report.unreadable) > _SHOWN:
-        console.print(f"and {len(report.unreadable) - _SHOWN} more unreadable images")
-    if report.empty_masks:
-        console.print(f"Masks that mark nothing in the field of view: {len(report.empty_masks)}")
-    verdict = "No leak found; no group crosses splits." if report.ok else "Not fit for use as it is: see above."
-    console.print(verdict)
-
-
-def _show_duplicates(console: Console, duplicates: list[list[tuple[str, str]]], where: str) -> None:
-    console.print(f"Sets of images with the same pixels {where}: {len(duplicates)}")
-    for same in duplicates[:_SHOWN]:
-        console.print("  " + " = ".join(f"{path} ({split})" for path, split in same), highlight=False, soft_wrap=True)
-    if len(duplicates) > _SHOWN:
-        console.print(f"  and {len(duplicates) - _SHOWN} more")
 
 
 def load(config: Path, root: str | None = None, seed: int | None = None) -> MedicalDataModule:

@@ -1,18 +1,21 @@
-"""Reading a CSV as a sample table: every cell as text, every line accounted for."""
+"""Reading a CSV as a sample table: every cell as text, every line accounted for, every file found."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pandas as pd
 
+from medanomaly import csv_text
 from medanomaly.cells import missing
-from medanomaly.data.filled import TableError, unfilled
-from medanomaly.imaging import ImageError, inside, joined, several
+from medanomaly.data.filled import TableError, noted, unfilled
+from medanomaly.data.named_files import FoundFiles
+from medanomaly.data.own_columns import renamed
 
-_SHOWN = 20
+_NEEDED = ("path", "label", "group")
+#: Columns that a table may have, and that mean something to the toolkit.
+_OPTIONAL = ("split", "mask", "mask_path")
 
 
 def read_columns(
@@ -21,63 +24,38 @@ def read_columns(
     filled: Collection[str] = (),
     image: str = "path",
     normal: Collection[str] = (),
+    optional: Collection[str] = (),
+    names_files: Callable[[csv_text.CsvText], bool] | None = None,
 ) -> pd.DataFrame:
     """Read a CSV as text, every cell as it stands. Blank lines are passed over.
 
+    What is written otherwise than expected and has one meaning is read, see :func:`medanomaly.csv_text.read`: it is
+    logged, and kept in the table's ``attrs``.
+
     Args:
         path: The CSV.
-        columns: Columns that it must have.
+        columns: Columns that it must have; blanks around them, upper and lower case make no difference.
         filled: Columns of the CSV without a missing cell (see :func:`medanomaly.cells.missing`), as far as it has them.
         image: Column that names the image, for the message.
         normal: Names of the normal classes, which are names even if they look like missing cells.
+        optional: Further columns that mean something, so that they are known however they are written.
+        names_files: Whether all files that a reading names are there, for a CSV that is not in UTF-8.
 
     Raises:
         TableError: if it is no readable CSV, lacks one of ``columns`` or has it twice (named), or if cells are missing
             (names line and column).
     """
-    names, rows, lines = _records(path)
-    lacking = [column for column in columns if column not in names]
-    if lacking:
-        raise TableError(f"{path}: lacks the column(s) {', '.join(lacking)}. It has: {', '.join(names)}.")
-    twice = [column for column in columns if names.count(column) > 1]
-    if twice:
-        raise TableError(f"{path}: has the column(s) {', '.join(twice)} more than once. Rename or remove one.")
-    table = pd.DataFrame(rows, columns=_unique(names), dtype=str)
-    where = [f"line {line}" for line in lines]
-    problems = unfilled(table, [column for column in filled if column in names], normal, where, image)
+    known = [*columns, *filled, *optional]
+    try:
+        found = csv_text.read(path, [(column,) for column in columns], known, names_files)
+    except csv_text.CsvError as error:
+        raise TableError(str(error)) from error
+    table = pd.DataFrame(found.rows, columns=_unique(found.names), dtype=str)
+    where = [f"line {line}" for line in found.lines]
+    problems = unfilled(table, [column for column in filled if column in found.names], normal, where, image)
     if problems:
         raise TableError(f"{path} cannot be used:\n- " + "\n- ".join(problems))
-    return table
-
-
-def _records(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Names of the columns, cells of each row, and the line that each row begins on, from 1."""
-    names: list[str] = []
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            # Strict: a quotation mark that is never closed would swallow all rows behind it.
-            reader, line = csv.reader(file, strict=True), 1
-            for cells in reader:
-                begins, line = line, reader.line_num + 1
-                if not cells or (len(cells) == 1 and not cells[0].strip()):
-                    continue
-                if not names:
-                    names = cells
-                    continue
-                if any(cell.strip() for cell in cells[len(names) :]):
-                    raise TableError(
-                        f"{path}, line {begins}: has {len(cells)} cells, and the header has {len(names)}. "
-                        "Put a cell that holds a comma in quotation marks."
-                    )
-                rows.append((cells + [""] * len(names))[: len(names)])
-                lines.append(begins)
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise TableError(f"{path}: is not a readable CSV ({error}).") from error
-    if not names:
-        raise TableError(f"{path}: is not a readable CSV (it is empty).")
-    return names, rows, lines
+    return noted(table, found.notes)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -102,41 +80,30 @@ def read_csv(root: Path, name: str, normal: Collection[str] = ()) -> pd.DataFram
         normal: Names of the normal classes, which are labels even if they look like missing cells (``None``).
 
     Returns:
-        Table of strings with ``image_path`` and ``mask_path`` as full paths (``""`` where there is no mask), ``label``,
-        ``group`` and any other column of the file.
+        Table of strings with ``image_path`` and ``mask_path`` as full paths or addresses of frames (``""`` where there
+        is no mask), ``label``, ``group`` and any other column of the file.
 
     Raises:
         TableError: if the file is no CSV or lacks a column (named), if a path, label, group or split is missing (names
             line and column), or if images or masks are not there or lie outside ``root`` (all listed).
     """
     path = root / name
-    table = read_columns(path, ("path", "label", "group"), ("path", "label", "group", "split"), normal=normal)
-    table = table.rename(columns={"path": "image_path", "mask": "mask_path"})
-    problems: list[str] = []
+    files = FoundFiles(root)
+
+    def names_files(text: csv_text.CsvText) -> bool:
+        columns = [text.names.index(column) for column in ("path", "mask", "mask_path") if column in text.names]
+        cells = {row[column] for row in text.rows for column in columns}
+        return all(files.has(cell) for cell in cells if not missing(cell) and not cell.isascii())
+
+    filled = (*_NEEDED, "split")
+    table = read_columns(path, _NEEDED, filled, normal=normal, optional=_OPTIONAL, names_files=names_files)
+    for ours, theirs in (("image_path", "path"), ("mask_path", "mask")):
+        if theirs in table.columns:
+            table = renamed(table, [ours]).rename(columns={theirs: ours})
     for column in ("image_path", "mask_path"):
         if column in table.columns:
-            existing = _masks if column == "mask_path" else _existing
-            table[column] = ["" if missing(cell) else existing(root, cell, problems) for cell in table[column]]
-    if problems:
-        more = f"\n- and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise TableError(f"{path} names files that cannot be used:\n- " + "\n- ".join(problems[:_SHOWN]) + more)
-    return table
-
-
-def _masks(root: Path, cell: str, problems: list[str]) -> str:
-    """One mask, or several of one image parted by ``|``."""
-    parts = several(cell)
-    if len(parts) < 2 or (root / cell).is_file():
-        return _existing(root, cell, problems)
-    return joined(_existing(root, mask, problems) for mask in parts)
-
-
-def _existing(root: Path, path: str, problems: list[str]) -> str:
-    try:
-        full = inside(root, path)
-    except ImageError as error:
-        problems.append(str(error))
-        return path
-    if not full.is_file():
-        problems.append(f"{path}: no such file below {root}")
-    return str(full)
+            find = files.find_masks if column == "mask_path" else files.find
+            table[column] = ["" if missing(cell) else find(cell) for cell in table[column]]
+    if files.problems:
+        raise TableError(f"{path} names files that cannot be used:\n- " + "\n- ".join(files.listed()))
+    return noted(table, files.notes(path.name))

@@ -17,15 +17,14 @@ from medanomaly.data import table as tables
 from medanomaly.data.cache import Images, key_of, stamp
 from medanomaly.data.dataset import MedicalDataset, RowReader
 from medanomaly.data.filled import NOTES
+from medanomaly.data.listed import DataError, PluginFailedError, listed
 from medanomaly.data.loaders import TableLoaders
 from medanomaly.data.usage import Usage
 from medanomaly.imaging import Reading, decode
 
+__all__ = ["ON_ERROR", "DataError", "MedicalDataModule", "PluginFailedError"]
+
 ON_ERROR = ("raise", "skip")
-
-
-class DataError(FileNotFoundError):
-    """The data are not where they were looked for. The message says what is expected there and how to get it."""
 
 
 class MedicalDataModule(TableLoaders):
@@ -148,7 +147,8 @@ class MedicalDataModule(TableLoaders):
             none.
 
         Raises:
-            DataError, TableError: if the folder does not hold what the plugin expects.
+            DataError, TableError: if the folder does not hold what the plugin expects. Any other error ends the command
+                in one line that names the plugin.
         """
 
     def prepare(self, root: Path) -> None:
@@ -163,25 +163,21 @@ class MedicalDataModule(TableLoaders):
         return decode(image_path)
 
     @property
+    def decodes(self) -> bool:
+        """Whether the plugin decodes its images itself, as from an archive."""
+        return type(self).decode is not MedicalDataModule.decode
+
+    @property
     def listed(self) -> pd.DataFrame:
         """The completed and checked table of the images that are there, readable or not, made on first use."""
         if self._listed is None:
-            self.prepare(self.root)
-            if not self.root.exists():
-                raise self.missing("does not exist")
-            table = self.samples(self.root)
-            if table.empty:
-                raise self.missing("holds no images")
-            table = tables.complete(table, self.normal)
-            tables.check(table, self.normal)
             # What a plugin that decodes images itself calls an image is known to it alone.
-            images = ["image_path"] if type(self).decode is MedicalDataModule.decode else []
-            self._listed = tables.placed(table, self.root, [*images, "mask_path"])
+            self._listed = listed(self, addresses=self.decodes)
         return self._listed
 
     @property
     def notes(self) -> list[str]:
-        """Labels and groups that were taken for others, such as ``NORMAL`` for ``normal``; one sentence each."""
+        """What was not written as expected and read all the same, as ``NORMAL`` for ``normal``; one sentence each."""
         return list(self.listed.attrs.get(NOTES, []))
 
     @property
@@ -248,9 +244,8 @@ class MedicalDataModule(TableLoaders):
 
     def _reader(self, rows: pd.DataFrame, masks: bool) -> RowReader:
         # A file goes through the very function that the edge calls; other addresses through the plugin's own decoding.
-        files = type(self).decode is MedicalDataModule.decode
         seed = int(self.hparams["seed"])
-        return RowReader(rows, self.reading, None if files else self.decode, masks, self.root, seed)
+        return RowReader(rows, self.reading, self.decode if self.decodes else None, masks, self.root, seed)
 
     def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], Images]:
         """The split's images, shared by all its data sets, and the number of each path in them."""

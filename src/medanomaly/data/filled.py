@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 
 import pandas as pd
 
+import medanomaly.data.texts  # noqa: F401
 from medanomaly.cells import among, missing, some, spelled
 
 logger = logging.getLogger(__name__)
 
-#: Where a table's ``attrs`` keep what :func:`tidied` said.
+#: Where a table's ``attrs`` keep what :func:`noted` said.
 NOTES = "notes"
 _SHOWN = 20
 _REMEDY = {
@@ -120,6 +121,11 @@ def tidied(table: pd.DataFrame, normal: Collection[str] | None = None) -> pd.Dat
     if normal is not None:
         table = _renamed(table, "label", lambda texts: _normal_names(texts, normal), notes)
     table = _renamed(table, "group", _one_spelling, notes)
+    return noted(table, notes)
+
+
+def noted(table: pd.DataFrame, notes: Sequence[str]) -> pd.DataFrame:
+    """Log sentences on how a table was read, and keep them in its ``attrs``; returns the table."""
     for note in notes:
         logger.warning(note)
     if notes:

@@ -64,3 +64,6 @@ ONE_NUMBER: dict[str, Callable[[np.ndarray], float]] = {
     "redness": redness,
     "dark corners": dark_corners,
 }
+
+#: Behind the names of numbers that are taken of what an intensity rule shows, beside those of the data.
+SCALED = " (as scaled)"

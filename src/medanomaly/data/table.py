@@ -8,6 +8,7 @@ where known ``mask_path``. Whether a row is abnormal is derived from ``label``.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pandas as pd
 
 from medanomaly.cells import among, missing, some
 from medanomaly.data.csv_table import read_columns, read_csv
-from medanomaly.data.filled import TableError, is_normal, require, tidied
-from medanomaly.imaging import joined, several
+from medanomaly.data.filled import TableError, is_normal, noted, require, tidied
+from medanomaly.data.own_columns import renamed
+from medanomaly.imaging import joined, several, split_frame
 
 __all__ = [
     "REQUIRED",
@@ -34,8 +36,6 @@ __all__ = [
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("image_path", "label", "split", "group")
-#: Columns that the toolkit adds itself, for artificial anomalies.
-_OWN = ("artificial", "artificial_of", "artificial_repeat")
 
 
 def complete(table: pd.DataFrame, normal: Collection[str]) -> pd.DataFrame:
@@ -58,8 +58,11 @@ def complete(table: pd.DataFrame, normal: Collection[str]) -> pd.DataFrame:
     lacking = [name for name in REQUIRED if name not in table.columns]
     if lacking:
         raise TableError(f"The sample table lacks the column(s) {', '.join(lacking)}.")
+    twice = [name for name in (*REQUIRED, "mask_path") if list(table.columns).count(name) > 1]
+    if twice:
+        raise TableError(f"The sample table has the column(s) {', '.join(twice)} more than once. Rename or remove one.")
     require(table, REQUIRED, normal)
-    table = table.rename(columns={name: f"{name} (given)" for name in _OWN})
+    table = renamed(table)
     table["mask_path"] = [
         "" if missing(path) else str(path) for path in table.get("mask_path", pd.Series("", index=table.index))
     ]
@@ -67,7 +70,32 @@ def complete(table: pd.DataFrame, normal: Collection[str]) -> pd.DataFrame:
     for name in REQUIRED:
         table[name] = table[name].astype(str)
     table["abnormal"] = ~table["label"].isin(list(normal))
-    return table
+    return noted(table, _frames_apart(table))
+
+
+def _picture(path: str) -> tuple[str, int]:
+    """One spelling of an image's address: its file, and which frame of it."""
+    file, frame = split_frame(path) if "#frame=" in path else (path, None)
+    return os.path.normpath(file), frame or 1
+
+
+def _frames_apart(table: pd.DataFrame) -> list[str]:
+    """What should be known of files whose frames the table calls different patients, and parts into splits.
+
+    The pages of one file may be of several patients; those of a DICOM file are not.
+    """
+    splits: dict[str, set[str]] = {}
+    for path, split in zip(table["image_path"], table["split"], strict=True):
+        if "#frame=" in path:
+            splits.setdefault(_picture(path)[0], set()).add(split)
+    apart = [file for file, found in splits.items() if len(found) > 1]
+    if not apart:
+        return []
+    names = some(Path(file).name for file in apart)
+    return [
+        f"Frames of one file are in more than one split, of {len(apart)} file(s): {names}. If they show one patient, "
+        "give them one group."
+    ]
 
 
 def placed(table: pd.DataFrame, root: Path, columns: Collection[str]) -> pd.DataFrame:
@@ -107,7 +135,7 @@ def check(table: pd.DataFrame, normal: Collection[str]) -> None:
             f"{len(crossing)} groups are in more than one split, so that one patient would be learned and tested: "
             + some([f"{group} ({', '.join(splits)})" for group, splits in crossing.items()])
         )
-    twice = table["image_path"][table["image_path"].duplicated()]
+    twice = table["image_path"][pd.Series(map(_picture, table["image_path"]), index=table.index).duplicated()]
     if len(twice):
         problems.append(f"{len(twice)} images are listed more than once: " + some(sorted(set(twice))))
     train_normal = table[(table["split"] == "train") & ~table["abnormal"]]
@@ -171,7 +199,7 @@ def split_by_group(table: pd.DataFrame, normal: Collection[str], fractions: Sequ
 def digest(table: pd.DataFrame) -> str:
     """SHA-256 (64 hex digits) of which image has which label, group and split; row order does not matter."""
     lines = sorted("\t".join(row) for row in table[list(REQUIRED)].astype(str).itertuples(index=False))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def counts(table: pd.DataFrame) -> list[dict]:

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import logging
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from medanomaly.cells import among, missing, some
 from medanomaly.decision.decider import summary
+from medanomaly.decision.scores_csv import DecideError, read_scores
 
-logger = logging.getLogger(__name__)
+__all__ = ["LOG", "Change", "DecideError", "read_scores", "with_history"]
 
 LOG = "decisions.jsonl"
-_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
-_NORMAL = "normal"
-_EXPECTED = {
-    "raw_score": "is no finite number",
-    "abnormal": "is not true or false",
-    "label": "is missing, so that the image is neither normal nor abnormal,",
-}
-
-
-class DecideError(ValueError):
-    """An operating point cannot be changed. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -85,66 +69,6 @@ class Change:
 def with_history(new: Mapping[str, Any], old: Mapping[str, Any], date: str) -> dict[str, Any]:
     """The new record with the old one, and those before it, as its ``history``."""
     return {**new, "history": [*old.get("history", []), {**summary(old), "until": date}]}
-
-
-def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Raw scores (n,) float32 and their truth (n,) of bool from a CSV.
-
-    Args:
-        path: With a column ``raw_score``, and ``abnormal`` (true or false, 1 or 0) or else ``label``, where ``normal``
-            is normal, upper and lower case and blanks aside, and every other class abnormal.
-
-    Raises:
-        DecideError: if the file or a column is missing, or a row has no finite score or no truth; names the lines.
-    """
-    scores, abnormal = [], []
-    wrong: dict[str, list[str]] = {}
-    renamed: dict[str, int] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines)
-            names = set(reader.fieldnames or ())
-            if "raw_score" not in names or not names & {"abnormal", "label"}:
-                raise DecideError(
-                    f"{path}: needs the columns raw_score and abnormal (or label), and has {sorted(names, key=str)}."
-                )
-            truth = "abnormal" if "abnormal" in names else "label"
-            for row in reader:
-                score, known = _finite(row["raw_score"]), _truth(row[truth], truth)
-                for column, value in (("raw_score", score), (truth, known)):
-                    if value is None:
-                        wrong.setdefault(column, []).append(f"{reader.line_num} ('{row[column] or ''}')")
-                if truth == "label" and known is False and row[truth] != _NORMAL:
-                    renamed[row[truth]] = renamed.get(row[truth], 0) + 1
-                scores.append(score)
-                abnormal.append(known)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DecideError(f"{path}: cannot be read ({error}).") from error
-    if wrong:
-        raise DecideError(
-            "\n".join(
-                f"{path}: {column} {_EXPECTED[column]} in {len(found)} of {len(scores)} rows: line {some(found)}. "
-                "Correct them, or take them out."
-                for column, found in wrong.items()
-            )
-        )
-    for label, number in renamed.items():
-        logger.warning("%s: label '%s' (%d rows) taken for '%s'.", path, label, number, _NORMAL)
-    return np.array(scores, dtype=np.float32), np.array(abnormal, dtype=bool)
-
-
-def _finite(cell: str | None) -> float | None:
-    try:
-        value = float(cell or "")
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _truth(cell: str | None, column: str) -> bool | None:
-    if column == "abnormal":
-        return _TRUTH.get((cell or "").strip().lower())
-    return None if missing(cell) else among(cell, [_NORMAL]) is None
 
 
 def _line(what: str, point: Mapping[str, Any] | None) -> str:

@@ -22,7 +22,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, text.encode())
+    # Bytes of a file's name that are no UTF-8: JSON reads the escape back as they were.
+    write_whole(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, record: dict[str, Any]) -> None:

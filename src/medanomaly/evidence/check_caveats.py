@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medanomaly.data.one_number import SCALED
 from medanomaly.evidence.covering_caveat import covering
 from medanomaly.evidence.said import figure, listed, made, note, warning
 from medanomaly.evidence.shared_caveat import shared_images
@@ -48,8 +49,9 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
             f"{_rival(check)}. A gain over the model's rivals counts from there.{_picked(check)}",
         )
     names = [row["name"] for row in rivals]
+    measured = {name: name.removesuffix(SCALED) for name in names}
     better = all(_below(row["difference"]["high"]) for row in rivals)
-    device = [name for name in names if name in _DEVICE]
+    device = [name for name in names if measured[name] in _DEVICE]
     reading = (evidence.get("data") or {}).get("reading") or {}
     remedy = ""
     if device and reading.get("field_of_view") == "none":
@@ -58,7 +60,7 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
             "Cut the frame off with data.init_args.field_of_view (crop:N, circle), and compare."
         )
     given = str(reading.get("intensity")).partition(":")[0]
-    seen = [rule for name, rule in _INPUTS.items() if name in names and rule.partition(":")[0] != given]
+    seen = [rule for name, rule in _INPUTS.items() if name in measured.values() and rule.partition(":")[0] != given]
     if seen:
         remedy += (
             f" As input to the model, what the number measures may serve it better than the whole image: try "
@@ -202,7 +204,8 @@ def telling_of(check: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _rival(row: Mapping[str, Any]) -> str:
-    name = _WORDS.get(row["name"], row["name"])
+    name = row["name"].removesuffix(SCALED)
+    name = _WORDS.get(name, name) + (", as the intensity rule shows the image" if row["name"] != name else "")
     return (
         f"{name[:1].upper()}{name[1:]}, {row['direction']} in abnormal images, has an AUROC of "
         f"{figure(row['auroc'])}, the model minus it {figure(row['difference'], sign=True)}"

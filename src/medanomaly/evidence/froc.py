@@ -27,7 +27,7 @@ class Froc:
     A detection is a connected component (8-neighbourhood) of the map above a threshold. It hits a region if one of
     its highest pixels lies in it: a component that merely spreads over a region hits nothing. A region is found if a
     detection hits it. False positives are counted on normal images, where no detection can be right. An image leaves
-    two small integers a threshold, not its pixels.
+    two integers a threshold, not its pixels.
 
     Args:
         thresholds: Rising thresholds on maps; each costs a pass over every image.
@@ -67,7 +67,7 @@ class Froc:
         for heat, mask in zip(maps, masks, strict=True):
             regions = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1] if mask.dtype == bool else mask
             numbers = np.setdiff1d(regions, [0])
-            hits, false = (np.zeros(len(self.thresholds), dtype=np.uint16) for _ in range(2))
+            hits, false = (np.zeros(len(self.thresholds), dtype=np.int32) for _ in range(2))
             # Highest first, so that the pixels above a threshold are the first ones.
             order = np.argsort(-heat, axis=None, kind="stable")
             height, region = heat.ravel()[order], regions.ravel()[order]
@@ -77,7 +77,7 @@ class Froc:
                     break
                 number, component = cv2.connectedComponents((heat > threshold).astype(np.uint8), connectivity=8)
                 if not len(numbers):
-                    false[i] = min(number - 1, 65535)
+                    false[i] = number - 1
                     continue
                 owner = component.ravel()[order[:above]]
                 peak = np.empty(number, dtype=np.float32)

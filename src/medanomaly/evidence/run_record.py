@@ -71,6 +71,7 @@ def data_section(module: Any) -> dict[str, Any]:
         "groups_known": bool(known or getattr(module, "independent", False)),
         "split_sha256": digest(table) if table is not None else None,
         "reading": reading(module),
+        "notes": [str(note) for note in getattr(module, "notes", ())],
     }
 
 

@@ -14,6 +14,8 @@ from medanomaly.data.filled import TableError
 from medanomaly.decision.decider import Decider
 from medanomaly.evidence.atomic import replacing
 
+#: A file's name that is no UTF-8 is written byte by byte, and read back as it was.
+_NAMES = "surrogateescape"
 PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
 #: Columns that hold the parts of a raw score begin so.
 PART = "part_"
@@ -102,10 +104,17 @@ def read(path: Path) -> pd.DataFrame:
             lines.
     """
     text = {"path": str, "label": str, "group": str}
-    names = pd.read_csv(path, nrows=0).columns
+    names = pd.read_csv(path, nrows=0, encoding_errors=_NAMES).columns
     # A class may be called "NA"; a part may be undefined.
     empty = {name: [""] for name in names if name not in text}
-    table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=empty, float_precision="round_trip")
+    table = pd.read_csv(
+        path,
+        dtype=text,
+        keep_default_na=False,
+        na_values=empty,
+        float_precision="round_trip",
+        encoding_errors=_NAMES,
+    )
     for name in {"abnormal", "decision"} & set(names):
         truths = [_TRUTH.get(str(cell).strip().lower()) for cell in table[name]]
         odd = [f"{line} ('{cell}')" for line, cell in enumerate(table[name], 2) if truths[line - 2] is None]
@@ -118,7 +127,7 @@ def read(path: Path) -> pd.DataFrame:
 def write(rows: pd.DataFrame, path: Path) -> None:
     """Write a table as a whole or not at all; nine digits keep 32-bit scores exactly."""
     with replacing(path) as part:
-        rows.to_csv(part, index=False, float_format="%.9g")
+        rows.to_csv(part, index=False, float_format="%.9g", errors=_NAMES)
 
 
 def rows_of(batch: Any) -> list[dict[str, Any]]:

@@ -85,10 +85,10 @@ def decide_run(
     with together() as part:  # a full disk leaves the run as it was
         part(weights).write_bytes(_rewritten(weights, post))
         text = json.dumps(evidence, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        part(folder / "evidence.json").write_text(text, encoding="utf-8")
+        part(folder / "evidence.json").write_text(text, encoding="utf-8", errors="backslashreplace")
         tables.write(again, part(folder / tables.PREDICTIONS))
-        part(folder / "report.html").write_text(page, encoding="utf-8")
-        part(folder / LOG).write_text(change.logged(folder), encoding="utf-8")
+        part(folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
+        part(folder / LOG).write_text(change.logged(folder), encoding="utf-8", errors="backslashreplace")
     return change
 
 

@@ -144,12 +144,13 @@ class Reading:
         prepared = self._prepared(picture, view, name)
         return prepared, None if mask is None else self.prepare_mask(mask, mask_name, picture.shape, view)
 
-    def native(self, image: np.ndarray, name: str | Path = "image") -> np.ndarray:
-        """The field of view of a decoded image at its own size and in its own colours, for measurements on the data.
+    def native(self, image: np.ndarray | Picture, name: str | Path = "image", scaled: bool = False) -> np.ndarray:
+        """The field of view of an image at its own size and in its own colours, for measurements on the data.
 
         Args:
-            image: As for :meth:`prepare`.
+            image: As for :meth:`prepare`; or a picture, read as :attr:`voi` says.
             name: What errors call the image.
+            scaled: Whether the intensity rule scales it, as far as it is not one of those that follow the resizing.
 
         Returns:
             Array (h, w, 3), float32 in [0, 1] by the declared depth; values without one that leave [0, 1] by the
@@ -158,12 +159,18 @@ class Reading:
         Raises:
             ImageError: if the field of view does not fit, or cannot be found.
         """
-        picture = self._picture(image, name)
+        picture = image if isinstance(image, Picture) else self._picture(image, name)
         view = self._view.find(picture, name)
-        leaves = picture.depth is None and (picture.pixels.min() < 0 or picture.pixels.max() > 1)
-        rule = self.intensity if leaves else "dtype"
+        pixels = picture.pixels
+        leaves = picture.depth is None and (pixels.min() < 0 or pixels.max() > 1)
+        rule = self.intensity if leaves or (scaled and not self.voi) else "dtype"
         whole = replace(self, size=(view.height, view.width), intensity=rule, colour="rgb")
         return whole._prepared(picture, view, name)
+
+    @property
+    def voi(self) -> bool:
+        """Whether the rule starts from what a DICOM file's own window shows; a rule of one's own takes its place."""
+        return self._intensity.voi
 
     def load_mask(
         self, path: str | Path, image_shape: tuple[int, ...] | None = None, view: View | None = None

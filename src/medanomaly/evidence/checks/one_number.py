@@ -10,27 +10,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.one_number import ONE_NUMBER
+from medanomaly.data.measured import pictures, plain_and_scaled
+from medanomaly.data.one_number import ONE_NUMBER, SCALED
 from medanomaly.evidence.checks.baseline import Values, compare
 from medanomaly.evidence.checks.context import CheckError, Context, tracked
 from medanomaly.evidence.checks.images import subset
-from medanomaly.imaging import ImageError, Reading, decode
+from medanomaly.imaging import ImageError, Reading
+from medanomaly.imaging.picture import Picture
 
 #: At most so many images of a split are decoded again; more would cost more than they tell.
 MOST = 2000
 FILE_SIZE = "file size"
 
 
-def of_image(image: np.ndarray, reading: Reading, name: str = "image") -> dict[str, float]:
-    """Every number of a decoded image (H, W, 3), in the field of view that the model sees, before it is resized.
+def of_image(image: np.ndarray | Picture, reading: Reading, name: str = "image") -> dict[str, float]:
+    """Every number of an image, in the field of view that the model sees, before it is resized.
 
-    The intensity rule is left out, and so is the model's choice of grey: the numbers are those of the data.
+    The numbers are those of the data: by the declared depth, in the data's own colours, and of the values that the
+    intensity rule starts from. Where the rule scales them otherwise (``minmax``, ``percentile``, ``window``,
+    ``equalise``), the same numbers follow as it shows them, called ``mean (as scaled)`` and so on.
+
+    Args:
+        image: (H, W, 3), RGB; or a picture, read as the reading's ``voi`` says.
+        reading: How the model sees it.
+        name: What errors call it.
 
     Raises:
         ImageError: if the field of view cannot be found in it.
     """
-    seen = reading.native(image, name)
-    return {number: take(seen) for number, take in ONE_NUMBER.items()}
+    picture = image if isinstance(image, Picture) else Picture.of(image)
+    plain, scaled = plain_and_scaled(picture, reading, name)
+    found = {number: take(plain) for number, take in ONE_NUMBER.items()}
+    return found if scaled is None else {**found, **{name + SCALED: take(scaled) for name, take in ONE_NUMBER.items()}}
 
 
 def check(context: Context) -> dict[str, Any]:
@@ -82,18 +93,18 @@ def _of_validation(context: Context) -> pd.DataFrame:
 def _values(context: Context, rows: pd.DataFrame, what: str, sizes: bool) -> tuple[Values, np.ndarray]:
     """Numbers of the images that can be read, and their positions among ``rows``."""
     reading, paths = _reading(context), rows["path"].tolist()
-    decoded = getattr(context.module, "decode", decode)
+    picture = pictures(context.module)
 
     def look(path: str) -> dict[str, float] | None:
         try:
-            return of_image(decoded(path), reading, path)
+            return of_image(picture(path, reading.voi), reading, path)
         except (ImageError, OSError):
             return None
 
     with ThreadPoolExecutor(2) as pool:
         found = list(tracked(pool.map(look, paths), what, len(paths)))
     good = np.array([i for i, one in enumerate(found) if one is not None], dtype=np.int64)
-    numbers = {name: np.array([found[i][name] for i in good]) for name in ONE_NUMBER}
+    numbers = {name: np.array([found[i][name] for i in good]) for name in (found[good[0]] if len(good) else ())}
     bytes_ = _file_sizes([paths[i] for i in good]) if sizes else None
     if bytes_ is not None:
         numbers[FILE_SIZE] = bytes_

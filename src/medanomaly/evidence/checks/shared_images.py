@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medanomaly.data.measured import digest as digest_of_values
+from medanomaly.data.measured import pictures, stored
 from medanomaly.evidence.checks.context import CheckError, Context, tracked
 from medanomaly.imaging import ImageError
 from medanomaly.imaging import decode as decode_file
@@ -93,7 +95,8 @@ def check(context: Context) -> dict[str, Any]:
     validation, training = _validation(context, made), _listed(context.module, "train", made)
     if validation is None and training is None:
         raise CheckError("neither validation nor training images are known")
-    digest = digest_of(getattr(context.module, "decode", decode_file))
+    picture = pictures(context.module)
+    digest = digest_of(lambda path: stored(picture(path, False)))
     others = {"validation": validation, "training": training}
     found = {
         name: None if other is None else compare(test, other, digest, context.seed) for name, other in others.items()
@@ -212,9 +215,7 @@ def digest_of(decode: Callable[[str], np.ndarray]) -> Callable[[str], str | None
             image = np.ascontiguousarray(decode(path))
         except (ImageError, OSError, ValueError, KeyError):
             return None
-        if not image.size or image.min() == image.max():
-            return None
-        return hashlib.sha256(f"{image.dtype}{image.shape}".encode() + image.tobytes()).hexdigest()
+        return digest_of_values(image)
 
     return digest
 
