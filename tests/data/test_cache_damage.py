@@ -258,6 +258,18 @@ def test_a_kill_while_writing_leaves_nothing_to_be_read(tmp_path, caplog):
     assert (reader.count, caplog.records) == (NUMBER, [])
 
 
+def test_what_a_killed_run_left_goes_when_nobody_writes_it_any_more(tmp_path):
+    old, young, other = tmp_path / "part-old", tmp_path / "part-young", tmp_path / "apart"
+    for folder in (old, young, other):
+        folder.mkdir()
+        (folder / "images3.npy").write_bytes(b"x")
+    for folder in (old, other):
+        os.utime(folder, (time.time() - 7 * 3600,) * 2)
+    reader = Reader()
+    right(reader, opened(reader, tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["apart", "key", "part-young"]
+
+
 def _mend(folder: Path, queue) -> None:
     reader = Reader()
     images = opened(reader, folder)

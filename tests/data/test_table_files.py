@@ -15,6 +15,7 @@ from tests.imaging.dicom_files import write_dicom
 import medanomaly.data as data
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.table import TableError, complete
+from medanomaly.evidence.run_record import data_section
 from medanomaly.imaging import Reading
 
 RNG = np.random.default_rng(0)
@@ -187,3 +188,10 @@ def test_a_plugin_s_column_that_stands_there_twice_is_an_error():
     )
     with pytest.raises(TableError, match=r"has the column\(s\) label more than once"):
         complete(table, ["normal"])
+
+
+def test_what_was_read_otherwise_stands_in_the_evidence(tmp_path):
+    for i in range(3):
+        write_image(tmp_path / f"{i}.png", RNG.integers(0, 255, (16, 16), dtype=np.uint8))
+    module = table_of(tmp_path, [f".\\{i}.png" for i in range(3)])
+    assert data_section(module)["notes"] == module.notes != []

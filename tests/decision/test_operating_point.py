@@ -161,3 +161,15 @@ def test_two_sided_flags_either_side_and_ranks_by_distance():
 def test_a_pixel_rule_for_images_only_is_refused():
     with pytest.raises(RuleError, match="not pixels"):
         OperatingPoint(pixel_rule="conformal", pixel_value=0.05)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_validation_images_without_a_finite_score_are_named(bad):
+    scores, abnormal = np.arange(12.0), np.arange(12) >= 9
+    scores[[3, 10]] = bad
+    with pytest.raises(
+        RuleError, match=r"2 of 12 validation images have a score that is NaN or infinite: 3, 10\. Look"
+    ):
+        validate(OperatingPoint("quantile", 0.95), scores, abnormal)
+    with pytest.raises(RuleError, match="the model has diverged"):
+        validate(OperatingPoint("quantile", 0.95), np.full(12, bad), abnormal)

@@ -122,3 +122,14 @@ def test_nothing_and_wrong_input():
         Froc().update(np.full_like(maps, np.nan), masks)
     with pytest.raises(ValueError, match="rise"):
         Froc([0.5, 0.5])
+
+
+def test_more_than_65535_regions_are_counted():
+    maps, masks = np.zeros((2, 514, 514), np.float32), np.zeros((2, 514, 514), bool)
+    maps[:, ::2, ::2] = 0.9  # 257 x 257 single pixels
+    masks[0, ::2, ::2] = True
+    froc = Froc([0.5])
+    froc.update(maps, masks)
+    curve = froc.curve()
+    assert curve.sensitivity.tolist() == [1.0]
+    assert curve.false_positives.tolist() == [257.0**2]

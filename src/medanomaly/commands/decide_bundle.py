@@ -90,7 +90,7 @@ def decide_bundle(
     with together() as part:  # layout 2 and before: the graph gives raw scores, and stays
         text = json.dumps(card, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         part(folder / CARD).write_text(text, encoding="utf-8")
-        part(folder / LOG).write_text(change.logged(folder), encoding="utf-8")
+        part(folder / LOG).write_text(change.logged(folder), encoding="utf-8", errors="backslashreplace")
     return change
 
 

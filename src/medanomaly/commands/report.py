@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
     try:
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
-        write_whole(out, page.encode())
+        write_whole(out, page.encode("utf-8", "backslashreplace"))
     except (StoredError, ValueError) as error:
         return fail(error)
     except OSError as error:

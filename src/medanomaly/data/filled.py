@@ -126,6 +126,7 @@ def tidied(table: pd.DataFrame, normal: Collection[str] | None = None) -> pd.Dat
 
 def noted(table: pd.DataFrame, notes: Sequence[str]) -> pd.DataFrame:
     """Log sentences on how a table was read, and keep them in its ``attrs``; returns the table."""
+    notes = [note.encode("utf-8", "backslashreplace").decode() for note in notes]  # names of files may be bytes
     for note in notes:
         logger.warning(note)
     if notes:

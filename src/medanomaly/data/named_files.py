@@ -33,8 +33,9 @@ class FoundFiles:
         self._otherwise: dict[str, int] = {}
 
     def has(self, path: str) -> bool:
-        """Whether a path names a file."""
-        return self._look(path) is not None
+        """Whether a path names a file; or each of several, parted by ``|`` as masks of one image are."""
+        parts = several(path)
+        return self._look(path) is not None or (len(parts) > 1 and all(self._look(part) for part in parts))
 
     def find(self, path: str) -> str:
         """The full path, or address of a frame, that a cell means; the cell itself where that cannot be used.
@@ -53,7 +54,7 @@ class FoundFiles:
 
     def find_masks(self, cell: str) -> str:
         """As :meth:`find`, of one mask or of several of one image, parted by ``|``."""
-        if self.has(cell):
+        if self._look(cell) is not None:
             return self.find(cell)
         return joined(self.find(part) for part in several(cell))
 

@@ -148,7 +148,8 @@ def columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
     """
     found = {}
     for name in map(str, table.columns):
-        if name.lower() in _NOT or name.lower().endswith(("_path", "_id", "path")):
+        # A column of the user's that is called as one of ours has "(given)" behind its name.
+        if name.lower().partition(" (given")[0] in _NOT or name.lower().endswith(("_path", "_id", "path")):
             continue
         level = table[name].map(lambda value: "" if pd.isna(value) else str(value).strip()).to_numpy(dtype=object)
         if _LEVELS[0] <= len(set(level) - {""}) <= _LEVELS[1]:
