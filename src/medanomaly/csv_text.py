@@ -77,7 +77,8 @@ def read(
     path: Path,
     needed: Collection[Collection[str]],
     known: Collection[str] = (),
-    names_files: Callable[[CsvText], bool] | None = None,
+    holds: Callable[[CsvText], bool] | None = None,
+    else_it: str = "names files that are not there",
 ) -> CsvText:
     """Read a CSV as text, every cell as it stands. Blank lines are passed over.
 
@@ -89,7 +90,9 @@ def read(
         path: The file.
         needed: Columns that it must have; of each collection one.
         known: Columns that it may have, and that mean something.
-        names_files: Whether all files that a reading names are there; without it, what is no UTF-8 is Windows-1252.
+        holds: Whether a reading of what is no UTF-8 can be right, as where all files that it names are there; without
+            it, Windows-1252 is taken.
+        else_it: What a reading does that cannot be right, for the message.
 
     Raises:
         CsvError: if it is no readable CSV, lacks a column, or has one twice.
@@ -102,14 +105,10 @@ def read(
     texts, wrong = _texts(path, data)
     for text, encoding in texts:
         found = _parsed(path, text, encoding, needed, known)
-        if wrong is None or (encoding != _AS_BYTES if names_files is None else names_files(found)):
+        if wrong is None or (encoding != _AS_BYTES if holds is None else holds(found)):
             return found
-    raise CsvError(
-        f"{path}: is not UTF-8 (line {data[:wrong].count(10) + 1}), and read as Windows-1252 it names files that are "
-        f"not there. {_REMEDY}"
-        if names_files
-        else f"{path}: is not UTF-8 (line {data[:wrong].count(10) + 1}). {_REMEDY}"
-    )
+    why = f", and read as Windows-1252 it {else_it}" if holds else ""
+    raise CsvError(f"{path}: cannot be read: it is not UTF-8 (line {data[:wrong].count(10) + 1}){why}. {_REMEDY}")
 
 
 def _texts(path: Path, data: bytes) -> tuple[list[tuple[str, str]], int | None]:

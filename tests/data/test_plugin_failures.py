@@ -37,6 +37,9 @@ FAULTS = {
     "StopIteration": "next(iter(()))",
     "AssertionError": "assert False",
     "samples() returned NoneType": "return None",
+    "samples() returned a table that lacks the column(s) label, split": (
+        "return pd.DataFrame({'image_path': ['a.png'], 'group': ['p']})"
+    ),
     "samples() returned list": "return [('a.png', 'normal', 'train', 'p')]",
 }
 
@@ -71,7 +74,7 @@ def test_data_check_ends_in_one_line_and_a_file(clinic, capsys, says):
     assert "clinic_plugin.Clinic" in line
     assert "samples()" in line
     assert "Correct the plugin" in line
-    assert re.search(says.replace("()", r"\(\)"), line)
+    assert re.search(says.replace("(", r"\(").replace(")", r"\)"), line)
     file = Path(re.search(r"The traceback is in (\S+)", line)[1])
     assert ("clinic_plugin.py" in file.read_text()) != says.startswith("samples()")
     file.unlink()

@@ -139,7 +139,7 @@ def test_an_encoding_that_names_no_files_is_an_error(tmp_path):
     module = table_of(tmp_path, [f"Müller{i}.png" for i in range(3)])
     text = (tmp_path / "split.csv").read_text(encoding="utf-8")
     (tmp_path / "split.csv").write_bytes(text.encode("mac_roman"))
-    with pytest.raises(TableError, match=r"split\.csv: is not UTF-8 \(line 2\)"):
+    with pytest.raises(TableError, match=r"split\.csv: cannot be read: it is not UTF-8 \(line 2\)"):
         _ = module.table
 
 

