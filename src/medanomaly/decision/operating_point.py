@@ -180,8 +180,8 @@ class OperatingPoint(PostProcessor):
         if 0 < len(bad) < len(scores) and len(paths) == len(scores):
             raise RuleError(
                 f"{len(bad)} of {len(scores)} validation images have a score that is NaN or infinite: "
-                f"{some(paths[i] for i in bad)}. Look at these images, or leave them out; lower the learning rate if "
-                "they are more with each epoch."
+                f"{some(paths[int(i)] for i in bad)}. Look at these images, or leave them out; lower the learning "
+                "rate if they are more with each epoch."
             )
         chosen = fit(self.rule, self.value, scores, abnormal)
         self._image_threshold.fill_(chosen.threshold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from medanomaly.decision.decider import Decider
 from medanomaly.evidence.atomic import replacing
 
 #: A file's name that is no UTF-8 is written byte by byte, and read back as it was.
-_NAMES = "surrogateescape"
+_NAMES: Final = "surrogateescape"
 PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
 #: Columns that hold the parts of a raw score begin so.
 PART = "part_"
