@@ -1,6 +1,7 @@
 """A file becomes a float array: the one reader that training and edge share. numpy, OpenCV and pydicom only."""
 
 from medanomaly.imaging.decode import IMAGE_SUFFIXES, decode, decode_mask, frames, inside, split_frame
+from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import View
 from medanomaly.imaging.overlay import heat_layer, outline, overlay
@@ -24,6 +25,7 @@ __all__ = [
     "heat_layer",
     "inside",
     "joined",
+    "looks_like_dicom",
     "outline",
     "overlay",
     "search",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.mask import check_alpha, lossy_dicom, marked
 from medanomaly.imaging.picture import Picture, three_channels
@@ -50,30 +51,23 @@ def _existing(path: str | Path) -> tuple[Path, int | None]:
     return file, frame
 
 
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError as error:
-        raise ImageError(f"{path}: cannot be read ({error.strerror}).") from error
-
-
-def read(path: str | Path, reduction: Reduction | None = None, voi: bool = True) -> Picture:
+def read(path: str | Path, reduction: Reduction | None = None, voi: bool = True, mask: bool = False) -> Picture:
     """Read a file, told apart by its content, with what it says of its values.
 
     Args:
         path: A file, or the address of one frame of it.
         reduction: How far a JPEG may shrink in decoding, see :mod:`medanomaly.imaging.raster`.
         voi: Whether a DICOM's window or VOI LUT is applied; without, its modality values (HU for a CT) come back.
+        mask: Whether a DICOM is meant as a mask, see :func:`~medanomaly.imaging.dicom.read_dicom`.
 
     Raises:
         ImageError: as for :func:`decode`.
     """
     file, frame = _existing(path)
-    if _is_dicom(file):
+    if looks_like_dicom(file):
         from medanomaly.imaging.dicom import read_dicom
 
-        return read_dicom(file, frame, voi)
+        return read_dicom(file, frame, voi, mask)
     return read_raster(file, frame, reduction)
 
 
@@ -102,8 +96,9 @@ def decode_mask(path: str | Path) -> np.ndarray:
     """Decode a mask: every pixel that is not black counts as marked, in any channel.
 
     Of a file compressed with loss (JPEG, also within TIFF or DICOM) a pixel counts above half of white. A mask is
-    turned upright by its own EXIF orientation, never by its image's. Several masks of one image, parted by ``|``, mark
-    what any of them marks (see :mod:`medanomaly.imaging.several`).
+    turned upright by its own EXIF orientation, never by its image's. Of a DICOM, 0 and padding are not marked, and a
+    segmentation (SEG) is read. Several masks of one image, parted by ``|``, mark what any of them marks (see
+    :mod:`medanomaly.imaging.several`).
 
     Returns:
         Array (H, W) of bool.
@@ -116,9 +111,9 @@ def decode_mask(path: str | Path) -> np.ndarray:
     if len(parts) > 1:
         return united(parts, decode_mask)
     file, frame = _existing(path)
-    picture, dicom = read(path, voi=False), _is_dicom(file)
+    picture, dicom = read(path, voi=False, mask=True), looks_like_dicom(file)
     if dicom and lossy_dicom(file):
-        picture = replace(picture, lossy=True)
+        picture = replace(read(path, voi=False), lossy=True)
     found = marked(picture, path)
     if not dicom and (found.all() or not found.any()):
         check_alpha(file, frame, path)
@@ -134,7 +129,7 @@ def frames(path: str | Path) -> list[str]:
     file, frame = _existing(path)
     if frame is not None:
         return [str(path)]
-    if _is_dicom(file):
+    if looks_like_dicom(file):
         from medanomaly.imaging.dicom import count_frames
 
         count = count_frames(file)
