@@ -139,7 +139,8 @@ def test_a_damaged_header_is_an_error_without_its_content(tmp_path, monkeypatch)
     def damaged(*_: object, **__: object):
         raise ValueError("Doe^Jane is no date")
 
-    monkeypatch.setattr("pydicom.dcmread", damaged)
+    monkeypatch.setattr("pydicom.filereader.read_partial", damaged)
+    write_dicom(tmp_path / "a.dcm", np.zeros((4, 4), np.uint8), 8)
     with pytest.raises(ImageError) as caught:
         header(tmp_path / "a.dcm", personal=True)
     assert "Doe" not in str(caught.value)

@@ -43,7 +43,9 @@ def write_dicom(path: Path, array: np.ndarray, bits: int, photometric: str = "MO
 
 def in_rle(data: Dataset, words: np.ndarray) -> Dataset:
     """The same with these words (H, W) in RLE (PS3.5 G), of any depth: pydicom writes up to 16 bits."""
-    planes = np.frombuffer(words.astype(words.dtype.newbyteorder(">")).tobytes(), np.uint8).reshape(-1, words.itemsize).T
+    planes = (
+        np.frombuffer(words.astype(words.dtype.newbyteorder(">")).tobytes(), np.uint8).reshape(-1, words.itemsize).T
+    )
     segments = []
     for plane in planes:
         runs = [plane[start : start + 128].tobytes() for start in range(0, plane.size, 128)]

@@ -22,7 +22,7 @@ NO_DICOM = {"no_meta.dcm", "README"}
 #: Pixels that pydicom cannot read, and what is said of them.
 UNREADABLE = {
     "MR_truncated.dcm": "holds fewer bytes",
-    "JPEG-lossy.dcm": "damaged|compressed picture|12-bit JPEG",
+    "JPEG-lossy.dcm": "cannot be decoded|12-bit JPEG",
     "JPEG2000-embedded-sequence-delimiter.dcm": "compressed picture is",
     "meta_missing_tsyntax.dcm": "lacks Rows",
     "nested_priv_SQ.dcm": "lacks Rows",
@@ -34,7 +34,9 @@ LOSSY = ("JPEG Baseline", "JPEG Extended")
 @lru_cache(maxsize=1)
 def files() -> tuple[Path, ...]:
     """By their content alone: the wheel's folder holds what its own list of downloads would add to."""
-    return tuple(p for p in sorted(ROOT.rglob("*")) if p.is_file() and p.suffix not in OTHERS and p.name not in NO_DICOM)
+    return tuple(
+        p for p in sorted(ROOT.rglob("*")) if p.is_file() and p.suffix not in OTHERS and p.name not in NO_DICOM
+    )
 
 
 @lru_cache(maxsize=4)

@@ -262,7 +262,9 @@ def test_integers_of_32_bits(tmp_path, rle, signed):
 
 def test_a_window_far_from_0_keeps_its_steps(tmp_path):
     stored = (np.arange(64).reshape(8, 8) + 2_000_000_000).astype(np.uint32)
-    path = write_dicom(tmp_path / "a.dcm", stored, 32, WindowCenter=2_000_000_032, WindowWidth=64, VOILUTFunction="LINEAR_EXACT")
+    path = write_dicom(
+        tmp_path / "a.dcm", stored, 32, WindowCenter=2_000_000_032, WindowWidth=64, VOILUTFunction="LINEAR_EXACT"
+    )
     np.testing.assert_allclose(decode(path)[..., 0], np.arange(64).reshape(8, 8) / 64, atol=1e-6)
 
 

@@ -111,7 +111,7 @@ def _mutate(name: str, healthy: bytes, how: str, rng: np.random.Generator) -> by
 
 @pytest.fixture
 def limit(monkeypatch):
-    for module in ("raster", "dicom_open"):
+    for module in ("raster", "dicom_declared"):
         monkeypatch.setattr(f"medanomaly.imaging.{module}.MAX_PIXELS", PIXELS)
     return PIXELS
 

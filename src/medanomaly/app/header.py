@@ -29,12 +29,13 @@ def header(path: Path, personal: bool = False) -> dict[str, str]:
     Raises:
         ImageError: if the header cannot be read; the message holds nothing of it.
     """
-    from pydicom import dcmread
     from pydicom.datadict import dictionary_description, tag_for_keyword
+
+    from medanomaly.imaging.dicom_open import read_header
 
     wanted = (_PERSONAL if personal else ()) + _TECHNIQUE
     try:
-        data = dcmread(path, stop_before_pixels=True, specific_tags=list(wanted))
+        data = read_header(path)
         found = {}
         for keyword in wanted:
             value = data.get(keyword)

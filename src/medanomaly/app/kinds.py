@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medanomaly.imaging.dicom_head import is_dicom
+
 #: So many bytes tell every kind.
 HEAD = 512
 
@@ -62,7 +64,7 @@ def kind_of(head: bytes) -> Kind | None:
     Args:
         head: Its first ``HEAD`` bytes, or all of a shorter one.
     """
-    if head[128:132] == b"DICM":
+    if is_dicom(head):
         return Kind("DICOM", ".dcm", "image")
     if head.startswith(b"PK\x03\x04") or head.startswith(b"PK\x05\x06"):
         return Kind("zip", ".zip", "zip")

@@ -90,7 +90,7 @@ def _read(opened: Opened, index: int, voi: bool, mask: bool) -> Picture:
     if photometric == "RGB" and stored.ndim == 3:
         white = float(2 ** int(data.BitsStored) - 1)
         return Picture(stored if stored.itemsize < 4 else stored.astype(np.float32), (0.0, white), shape)
-    if photometric not in ("MONOCHROME1", "MONOCHROME2") and not label_map or stored.ndim != 2:
+    if stored.ndim != 2 or not (label_map or photometric in ("MONOCHROME1", "MONOCHROME2")):
         raise ImageError(f"{path}: has the photometric interpretation {photometric}. Convert it to RGB or MONOCHROME2.")
     inverted, padded = photometric == "MONOCHROME1", padding(opened, stored, words)
     if mask:

@@ -19,8 +19,8 @@ HEADER_LIMIT = 32 << 20
 LIMIT = 256 << 20
 
 
-def deflated_after(file: io.BufferedIOBase) -> int | None:
-    """Where the deflated data set begins; None for a file that is not deflated.
+def data_set_after(file: io.BufferedIOBase) -> tuple[int, bool]:
+    """Where the data set begins, and whether it is deflated.
 
     The file's meta information (group 2) is always explicit, little endian (PS3.10 7.1).
     """
@@ -31,10 +31,10 @@ def deflated_after(file: io.BufferedIOBase) -> int | None:
         file.seek(place)
         header = file.read(12)
         if len(header) < 8 or header[:2] != b"\x02\x00":
-            return place if deflated else None
+            return place, deflated
         long = header[4:6] in (b"OB", b"OW", b"UN", b"UT", b"SQ", b"UC", b"UR")
         if long and len(header) < 12:
-            return None
+            return place, False
         start = place + (12 if long else 8)
         (length,) = struct.unpack_from("<I" if long else "<H", header, 8 if long else 6)
         if header[:4] == b"\x02\x00\x10\x00":
@@ -50,7 +50,7 @@ class Inflated:
 
     Args:
         path: The deflated file.
-        after: From :func:`deflated_after`.
+        after: Where its data set begins.
     """
 
     def __init__(self, path: Path, after: int) -> None:
@@ -65,8 +65,8 @@ class Inflated:
         while len(self._whole) < end and not self._engine.eof:
             if len(self._whole) >= self.limit:
                 raise ImageError(
-                    f"{self.path}: is deflated DICOM of more than {self.limit >> 20} MiB, which is more than its header "
-                    "needs or than is inflated here. If it is meant so, inflate it first: dcmconv +te in.dcm out.dcm"
+                    f"{self.path}: is deflated DICOM whose header is of more than {self.limit >> 20} MiB. "
+                    "If it is meant so, inflate it first: dcmconv +te in.dcm out.dcm"
                 )
             step = self._engine.decompress(self._left, min(_STEP, self.limit - len(self._whole)))
             self._left = self._engine.unconsumed_tail

@@ -6,6 +6,7 @@ import io
 import struct
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Protocol
 
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
@@ -112,14 +113,16 @@ def _by_offset(pieces: list[Piece], offsets: Sequence[int]) -> list[Sequence[Pie
     places = [place - first for place, _ in pieces]
     starts = [bisect_left(places, offset) for offset in offsets]
     fit = all(at < len(places) and places[at] == offset for at, offset in zip(starts, offsets, strict=True))
-    if not fit or any(after <= before for before, after in zip(starts, starts[1:], strict=False)):
+    if not fit or any(after <= before for before, after in pairwise(starts)):
         return []
     return [pieces[start:end] for start, end in zip(starts, [*starts[1:], len(pieces)], strict=True)]
 
 
 def _by_extended(pieces: list[Piece], count: int, offsets: bytes, lengths: bytes) -> list[Sequence[Piece]]:
     first, (last, length) = pieces[0][0], pieces[-1]
-    places, sizes = (struct.unpack(f"<{len(value) // 8}Q", value[: len(value) // 8 * 8]) for value in (offsets, lengths))
+    places, sizes = (
+        struct.unpack(f"<{len(value) // 8}Q", value[: len(value) // 8 * 8]) for value in (offsets, lengths)
+    )
     if min(len(places), len(sizes)) < count:
         raise FrameError(f"declares {count} frames but its offset table lists fewer")
     if any(first + place + size > last + length for place, size in zip(places[:count], sizes, strict=False)):
@@ -137,4 +140,4 @@ def _by_marker(source: Source, pieces: list[Piece], count: int) -> list[Sequence
         if b"\xff\xd9" in source.read(tail):
             frames.append(frame)
             frame = []
-    return frames + [frame] if frame and len(frames) < count else frames
+    return [*frames, frame] if frame and len(frames) < count else frames

@@ -50,7 +50,7 @@ def _begins(head: bytes, order: str, explicit: bool) -> bool:
     while place + 8 <= len(head) and count < _ELEMENTS:
         group, number = struct.unpack_from(order + "HH", head, place)
         tag = group << 16 | number
-        if group not in (2, 8) or (count and tag <= last):
+        if (not count and group not in (2, 8)) or (count and tag <= last):
             return False
         length = _length(head, place, order, explicit)
         if length is None:
@@ -73,4 +73,6 @@ def _length(head: bytes, place: int, order: str, explicit: bool) -> int | None:
         start = 12
     else:
         return None
+    if length == 0xFFFFFFFF and (name in (b"SQ", b"UN") or not explicit):
+        return HEAD  # a sequence up to its end marker: nothing more is told
     return start + length if length <= _LONGEST and length % 2 == 0 else None

@@ -9,16 +9,17 @@ import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medanomaly.imaging import dicom_deflated
+from medanomaly.imaging.dicom_declared import PIXELS, allocated, check_picture, declared_frames
 from medanomaly.imaging.dicom_frames import FrameError, Piece, Source, compressed_frames, read_pieces
 from medanomaly.imaging.dicom_kinds import kind_of, no_image
-from medanomaly.imaging.errors import MAX_FRAMES, MAX_PIXELS, ImageError
+from medanomaly.imaging.errors import ImageError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 # pydicom warns of files that our errors name, or that are read all the same.
 warnings.filterwarnings("ignore", module=r"pydicom\b")
 
-#: Elements that hold pixels, and the bits of a value where the element alone decides them.
-_PIXELS = {0x7FE00010: ("PixelData", None), 0x7FE00008: ("FloatPixelData", 32), 0x7FE00009: ("DoubleFloatPixelData", 64)}
-_ALLOCATED = (1, 8, 16, 32)
+_MOST_ELEMENTS = 100_000
 
 _KEPT_FILES, _KEPT_BYTES = 4, dicom_deflated.LIMIT
 #: A file written a moment ago may be written again within one tick of its file system's clock.
@@ -83,7 +82,7 @@ class Opened:
     def bits(self) -> int:
         """Bits of one native frame."""
         data = self.data
-        bits = data.Rows * data.Columns * int(data.get("SamplesPerPixel") or 1) * _allocated(data, self.keyword)
+        bits = data.Rows * data.Columns * int(data.get("SamplesPerPixel") or 1) * allocated(data, self.keyword)
         return bits * 2 // 3 if data.get("PhotometricInterpretation") == "YBR_FULL_422" else bits
 
     def stream(self, index: int) -> bytes:
@@ -96,7 +95,7 @@ class Opened:
                 return read_pieces(source, self.frames[index])
         first, last = index * self.bits() // 8, -(-(index + 1) * self.bits() // 8)
         # Words of big-endian files hold pairs of single bytes the other way round.
-        swapped = self.words and not self.syntax.is_little_endian and _allocated(self.data, self.keyword) == 8
+        swapped = self.words and not self.syntax.is_little_endian and allocated(self.data, self.keyword) == 8
         start, end = (first - first % 2, last + last % 2) if swapped else (first, last)
         if self.inflated:
             content = self.inflated.at(self.start + start, end - start)
@@ -170,28 +169,50 @@ def open_dicom(path: Path, mask: bool = False) -> Opened:
     return known
 
 
-def _open(path: Path, mask: bool) -> Opened:
-    from pydicom import dcmread
+def read_header(path: Path) -> Dataset:
+    """The elements of any DICOM file up to its pixels, of images and of what is none.
+
+    Raises:
+        ImageError: if the file is damaged or inflates beyond the limits.
+        Exception: pydicom raises every kind of error on damaged files.
+    """
+    with _parsed(path) as (data, _, _):
+        return data
+
+
+@contextmanager
+def _parsed(path: Path) -> Iterator[tuple[Dataset, Any, dicom_deflated.Inflated | None]]:
+    """Header, and what the pixels are read from, which stands at their element."""
+    from pydicom.filereader import read_partial
 
     with _Clamped(path) as file:
-        after = dicom_deflated.deflated_after(file)
-    inflated = dicom_deflated.Inflated(path, after) if after is not None else None
+        after, deflated = dicom_deflated.data_set_after(file)
+    inflated = dicom_deflated.Inflated(path, after) if deflated else None
     with _source(path, inflated) as source:
+        source.seek(after)
+        if source.read(2) == b"\0\0":  # pydicom would take each eight zeros for an element
+            raise ImageError(f"{path}: is a damaged DICOM file (zeros for its elements). Export or send it again.")
         source.seek(0)
-        data = dcmread(source, stop_before_pixels=True, force=True)
+        yield read_partial(source, _until_pixels(path), force=True), source, inflated
+
+
+def _open(path: Path, mask: bool) -> Opened:
+    with _parsed(path) as (data, source, inflated):
         place = source.tell()
         element = source.read(12)
         if reason := no_image(data, mask):
             raise ImageError(f"{path}: {reason}")
-        syntax = _syntax(path, data)
-        keyword, start, length, words = _pixels(path, data, syntax, place, element)
-        _check_picture(path, data, keyword)
-        count = _declared(path, data)
+        syntax = _syntax(data)
+        keyword, start, length, words = _pixels(path, data, place, element)
+        check_picture(path, data, keyword)
+        count = declared_frames(path, data)
         known = Opened(path, data, syntax, keyword, count, start, words, None, inflated)
         encapsulated = syntax.is_encapsulated
         if encapsulated != (length is None):
             how = "compressed" if encapsulated else "plain"
-            raise ImageError(f"{path}: declares {how} pixels and holds others ({syntax.name}). Export or send it again.")
+            raise ImageError(
+                f"{path}: declares {how} pixels and holds others ({syntax.name}). Export or send it again."
+            )
         if encapsulated:
             return Opened(path, data, syntax, keyword, count, start, words, _frames(known, source), None)
         needed = -(-known.bits() * count // 8)
@@ -205,11 +226,27 @@ def _open(path: Path, mask: bool) -> Opened:
         held = min(length or 0, (inflated.size if inflated else source.size) - start)
         if held < needed:
             frames = f"{count} frames" if count > 1 else "a picture"
-            raise ImageError(f"{path}: declares {frames} but holds fewer bytes than that takes. Copy or export it again.")
+            raise ImageError(
+                f"{path}: declares {frames} but holds fewer bytes than that takes. Copy or export it again."
+            )
         return known
 
 
-def _syntax(path: Path, data: Dataset) -> UID:
+def _until_pixels(path: Path) -> Callable[[int, str | None, int], bool]:
+    """When to stop reading elements: at the pixels. A file of zeros would be read as elements without end."""
+    left = iter(range(_MOST_ELEMENTS))
+
+    def stop(tag: int, _representation: str | None, _length: int) -> bool:
+        if next(left, None) is None:
+            raise ImageError(
+                f"{path}: is a damaged DICOM file (over {_MOST_ELEMENTS} elements). Export or send it again."
+            )
+        return tag in PIXELS
+
+    return stop
+
+
+def _syntax(data: Dataset) -> UID:
     from pydicom import uid
 
     named = data.file_meta.get("TransferSyntaxUID")
@@ -222,11 +259,11 @@ def _syntax(path: Path, data: Dataset) -> UID:
     return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
 
 
-def _pixels(path: Path, data: Dataset, syntax: UID, place: int, element: bytes) -> tuple[str, int, int | None, bool]:
+def _pixels(path: Path, data: Dataset, place: int, element: bytes) -> tuple[str, int, int | None, bool]:
     """Keyword of the pixels, place of their value, its length (None if undefined), and whether it is of words."""
     order = "<" if data.original_encoding[1] else ">"
     group, number = struct.unpack_from(order + "HH", element.ljust(12, b"\0"))
-    keyword, _ = _PIXELS.get(group << 16 | number, ("", None))
+    keyword, _ = PIXELS.get(group << 16 | number, ("", None))
     if not keyword or len(element) < 8:
         raise ImageError(
             f"{path}: has no pixel data ({kind_of(data)}). Leave it out, or choose the series with the images."
@@ -236,48 +273,6 @@ def _pixels(path: Path, data: Dataset, syntax: UID, place: int, element: bytes) 
     (length,) = struct.unpack_from(order + "I", element.ljust(12, b"\0"), 4 if implicit else 8)
     start = place + (8 if implicit else 12)
     return keyword, start, None if length == 0xFFFFFFFF else length, implicit or element[4:6] == b"OW"
-
-
-def _allocated(data: Dataset, keyword: str) -> int:
-    fixed = next(bits for name, bits in _PIXELS.values() if name == keyword)
-    return fixed or int(data.BitsAllocated)
-
-
-def _check_picture(path: Path, data: Dataset, keyword: str) -> None:
-    lacking = [key for key in ("Rows", "Columns", "PhotometricInterpretation") if data.get(key) in (None, "")]
-    if keyword == "PixelData":
-        lacking += [key for key in ("SamplesPerPixel", "BitsAllocated", "BitsStored") if data.get(key) is None]
-    if lacking:
-        raise ImageError(f"{path}: lacks {', '.join(lacking)} in its header. Export or send it again.")
-    rows, columns, samples = int(data.Rows), int(data.Columns), int(data.get("SamplesPerPixel") or 1)
-    if rows < 1 or columns < 1:
-        raise ImageError(f"{path}: declares a picture of {columns}×{rows} pixels. Export or send it again.")
-    if rows * columns > MAX_PIXELS:
-        raise ImageError(f"{path}: {columns}×{rows} is over the limit of {MAX_PIXELS} pixels.")
-    if keyword != "PixelData":
-        if samples != 1:
-            raise ImageError(f"{path}: has {samples} samples a pixel of floats. Readable: 1.")
-        return
-    allocated, stored = int(data.BitsAllocated), int(data.BitsStored)
-    if samples not in (1, 3) or allocated not in _ALLOCATED or not 1 <= stored <= allocated:
-        raise ImageError(
-            f"{path}: has {samples} samples a pixel of {stored} bits in {allocated}. "
-            "Readable: 1 or 3 samples of up to 32 bits."
-        )
-    high = data.get("HighBit")
-    if allocated > 1 and high is not None and int(high) != stored - 1:
-        raise ImageError(f"{path}: its values do not start at the lowest bit (HighBit {high}). Convert it.")
-
-
-def _declared(path: Path, data: Dataset) -> int:
-    text = data.get("NumberOfFrames")
-    try:
-        count = 1 if text is None or text == "" else int(text)
-    except (TypeError, ValueError):
-        raise ImageError(f"{path}: declares '{text}' frames, which is no number. Correct its header.") from None
-    if not 1 <= count <= MAX_FRAMES:
-        raise ImageError(f"{path}: declares {count} frames, which must lie in 1 to {MAX_FRAMES}.")
-    return count
 
 
 def _frames(opened: Opened, source: Source) -> list[Sequence[Piece]]:

@@ -72,13 +72,14 @@ def _decoded(opened: Opened, stream: bytes) -> tuple[np.ndarray, str]:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         raise ImageError(f"{path}: {_unread(syntax)}") from None
-    if not decoder.is_available:
-        raise ImageError(f"{path}: is compressed as {syntax.name}. Its decoder comes with: {_EXTRA}")
     available = [name for name in _DECODERS if name in decoder.available_plugins]
-    if syntax.keyword == "JPEGExtended12Bit" and data.BitsStored != 8:
+    twelve = syntax.keyword == "JPEGExtended12Bit" and data.BitsStored != 8
+    if twelve:
         available = [name for name in available if name == "pylibjpeg"]  # the others read 8 bits alone
-        if not available:
-            raise ImageError(f"{path}: is compressed as 12-bit JPEG. Its decoder comes with: {_EXTRA_12_BIT}")
+    if not decoder.is_available or (twelve and not available):
+        kind, extra = ("12-bit JPEG", _EXTRA_12_BIT) if twelve else (syntax.name, _EXTRA)
+        raise ImageError(f"{path}: is compressed as {kind}. Its decoder comes with: {extra}")
+    plugin = available[0] if available else ""
     if syntax.is_encapsulated:
         # The decoders are C code that believes the stream, not the header that was checked before.
         fault = check_stream(stream, data.Columns, data.Rows, data.SamplesPerPixel)
@@ -87,25 +88,38 @@ def _decoded(opened: Opened, stream: bytes) -> tuple[np.ndarray, str]:
         stream = encapsulate([stream], has_bot=False)
     colour = {"planar_configuration": int(data.get("PlanarConfiguration") or 0)} if data.SamplesPerPixel > 1 else {}
     unused = {} if syntax.keyword.startswith(("JPEG2000", "JPEGLS", "HTJ2K")) else {"correct_unused_bits": False}
-    words, about = decoder.as_array(
-        stream,
-        raw=False,
-        index=0 if syntax.is_encapsulated else None,
-        decoding_plugin=available[0] if available else "",
-        rows=int(data.Rows),
-        columns=int(data.Columns),
-        number_of_frames=1,
-        samples_per_pixel=int(data.SamplesPerPixel),
-        bits_allocated=int(data.BitsAllocated),
-        bits_stored=int(data.BitsStored),
-        pixel_representation=int(data.get("PixelRepresentation") or 0),
-        photometric_interpretation=str(data.PhotometricInterpretation),
-        pixel_keyword="PixelData",
-        pixel_vr="OB" if data.BitsAllocated == 8 else "OW",
-        **colour,
-        **unused,
-    )
+    try:
+        words, about = decoder.as_array(
+            stream,
+            raw=False,
+            index=0 if syntax.is_encapsulated else None,
+            decoding_plugin=plugin,
+            rows=int(data.Rows),
+            columns=int(data.Columns),
+            number_of_frames=1,
+            samples_per_pixel=int(data.SamplesPerPixel),
+            bits_allocated=int(data.BitsAllocated),
+            bits_stored=int(data.BitsStored),
+            pixel_representation=int(data.get("PixelRepresentation") or 0),
+            photometric_interpretation=str(data.PhotometricInterpretation),
+            pixel_keyword="PixelData",
+            pixel_vr="OB" if data.BitsAllocated == 8 else "OW",
+            **colour,
+            **unused,
+        )
+    except RuntimeError as error:
+        raise ImageError(f"{path}: {_undecoded(syntax, plugin, error)}") from error
     return words.astype(words.dtype.newbyteorder("="), copy=False), str(about["photometric_interpretation"])
+
+
+def _undecoded(syntax: UID, plugin: str, error: RuntimeError) -> str:
+    """Pillow and gdcm lack some kinds of a syntax, which then look like damage."""
+    reason = " ".join(str(error).split()).rsplit("available plugins: ", 1)[-1][:200]
+    other = {"pillow": f", or install its full decoder: {_EXTRA}", "gdcm": f", or install: {_EXTRA_12_BIT}"}
+    return (
+        f"its compressed picture ({syntax.name}) cannot be decoded ({reason}). "
+        f"Export or send it again{other.get(plugin, '.')}"
+    )
 
 
 def _unread(syntax: UID) -> str:
