@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from medanomaly.edge.container import held
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.imaging.errors import MAX_PIXELS, ImageError
 
@@ -22,9 +23,10 @@ _COPY = "Copy or export it again."
 # when the first video of the process is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-#: A container's count of frames is often an estimate from length and rate: a video is cut off if it lacks more than
-#: this share of them, and more than two.
+#: OpenCV's count of frames is often an estimate from length and rate: where it lacks more than this share, and more than
+#: two, the container is asked. Of the frames that this lists a few at its beginning may refer to what was cut away.
 _LACKING = 0.02
+_LACKING_LISTED = 4
 
 
 def address(path: str, number: int) -> str:
@@ -35,8 +37,8 @@ def address(path: str, number: int) -> str:
 def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: False) -> Iterator[Frame | Failure]:
     """Every so many frames of a video, the first one included, in colour and upright.
 
-    A frame that cannot be decoded is a :class:`Failure` of its own and the rest goes on. A video that ends well
-    before its declared length gets one at the frame where it ends.
+    A frame that cannot be decoded is a :class:`Failure` of its own and the rest goes on. A video whose file ends early,
+    or of which fewer frames can be decoded than its container lists, gets one where it ends.
 
     Args:
         path: The video.
@@ -72,12 +74,25 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
             else:
                 yield Failure(name, f"{name}: cannot be decoded. {_COPY}", time)
         declared = _number(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if number == 0 or declared - number > max(_LACKING * declared, 2):
+        fault = _ends_early(path, number, declared)
+        if fault:
             name = address(path, number + 1)
             if not skip(name):
-                yield Failure(name, f"{name}: the video breaks off here, of {declared:.0f} declared frames. {_COPY}")
+                yield Failure(name, f"{name}: the video breaks off here, {fault}. {_COPY}")
     finally:
         capture.release()
+
+
+def _ends_early(path: str, number: int, declared: float) -> str | None:
+    """Why a video of which so many frames came is not whole; None if it is, as far as can be told."""
+    if number and declared and declared - number <= max(_LACKING * declared, 2):
+        return None
+    cut, listed = held(path)
+    if cut or not number:
+        return f"of {declared:.0f} declared frames" if declared else "before the end that its file declares"
+    if listed is not None and listed - number > max(_LACKING * listed, _LACKING_LISTED):
+        return f"of {listed} frames that its file lists"
+    return None
 
 
 def declared_frames(path: str) -> int:
