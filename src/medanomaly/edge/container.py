@@ -202,7 +202,7 @@ def _avi(file: BinaryIO, size: int) -> Held:
         file.seek(place)
         kind, length = struct.unpack("<4sI", file.read(8))
         listed = kind in (b"RIFF", b"LIST")
-        if listed and file.read(4) == b"movi" or kind == b"RIFF":
+        if kind == b"RIFF" or (listed and file.read(4) == b"movi"):
             cut = cut or place + 8 + length > size
         frames += kind[2:] in (b"dc", b"db") and length > 0
         place += 12 if listed else 8 + length + length % 2

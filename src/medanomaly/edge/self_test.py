@@ -1,12 +1,14 @@
-"""A drawn image with a known score: what an installation must give before it is trusted with others."""
+"""What an installation must give before it is trusted: the known score of a drawn image, and known pixels of files."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
+from medanomaly.edge import self_test_files
 from medanomaly.edge.bundle import BundleError
 
 if TYPE_CHECKING:
@@ -37,24 +39,24 @@ def figures(result: Result) -> dict[str, float]:
 
 
 def record(detector: Detector, tolerance: float = TOLERANCE) -> dict[str, Any] | None:
-    """The card's entry ``self_test``: name of the drawing, figures and tolerance; None if the figures are not finite.
+    """The card's entry ``self_test``: name of the drawing, figures, tolerance, and small files with their pixels.
 
-    A model that was never meant for such an image may give infinity; it has no self-test then.
+    None if the figures are not finite: a model that was never meant for such an image may give infinity.
     """
     found = figures(detector.score(image(detector.bundle.reading.size)))
     if not all(map(math.isfinite, found.values())):
         return None
-    return {"image": PATTERN, "figures": found, "tolerance": tolerance}
+    return {"image": PATTERN, "figures": found, "tolerance": tolerance, "files": self_test_files.record()}
 
 
 def check(detector: Detector) -> bool:
-    """Score the drawn image and compare with the card.
+    """Score the drawn image, read the files of the card, and compare with it.
 
     Returns:
-        Whether there was something to compare with: bundles of earlier versions have no such record.
+        Whether there was something to compare with: bundles of earlier versions have no such record or no files.
 
     Raises:
-        BundleError: if a figure differs by more than the tolerance.
+        BundleError: if a figure or a pixel differs by more than its tolerance.
     """
     found = figures(detector.score(image(detector.bundle.reading.size)))
     kept = detector.bundle.card.get("self_test")
@@ -63,6 +65,7 @@ def check(detector: Detector) -> bool:
     try:
         expected = {name: float(value) for name, value in kept["figures"].items()}
         tolerance = float(kept["tolerance"])
+        misread = self_test_files.differing(kept.get("files", ()))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(
             f"{detector.bundle.path}: the self_test of its card is incomplete ({error}). Export the bundle again."
@@ -78,4 +81,10 @@ def check(detector: Detector) -> bool:
                 "results. Delete the compile cache (~/.cache/medanomaly) and try again, try device CPU, or export the "
                 "bundle again with the versions installed here."
             )
+    if misread:
+        raise BundleError(
+            f"{detector.bundle.path}: fails its self-test: {misread}, read otherwise than at the export. Do not use "
+            f"these results. Install the OpenCV that medanomaly asks for (this is {cv2.__version__}): "
+            "pip install --upgrade medanomaly"
+        )
     return True

@@ -23,8 +23,8 @@ _COPY = "Copy or export it again."
 # when the first video of the process is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-#: OpenCV's count of frames is often an estimate from length and rate: where it lacks more than this share, and more than
-#: two, the container is asked. Of the frames that this lists a few at its beginning may refer to what was cut away.
+#: OpenCV's count of frames is often an estimate from length and rate: where more than this share is lacking, and more
+#: than two, the container is asked. Of the frames that it lists a few may refer to what was cut away before them.
 _LACKING = 0.02
 _LACKING_LISTED = 4
 

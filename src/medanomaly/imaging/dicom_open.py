@@ -277,9 +277,9 @@ def _pixels(path: Path, data: Dataset, place: int, element: bytes) -> tuple[str,
 
 def _frames(opened: Opened, source: Source) -> list[Sequence[Piece]]:
     data = opened.data
-    tables = data.get("ExtendedOffsetTable"), data.get("ExtendedOffsetTableLengths")
-    both = isinstance(tables[0], bytes) and isinstance(tables[1], bytes)
+    offsets, lengths = data.get("ExtendedOffsetTable"), data.get("ExtendedOffsetTableLengths")
+    extended = (offsets, lengths) if isinstance(offsets, bytes) and isinstance(lengths, bytes) else None
     try:
-        return compressed_frames(source, opened.start, opened.count, tables if both else None)  # type: ignore[arg-type]
+        return compressed_frames(source, opened.start, opened.count, extended)
     except FrameError as error:
         raise ImageError(f"{opened.path}: {error}. Copy or export it again.") from None

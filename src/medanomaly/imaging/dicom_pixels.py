@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -86,27 +86,25 @@ def _decoded(opened: Opened, stream: bytes) -> tuple[np.ndarray, str]:
         if fault:
             raise ImageError(f"{path}: its compressed picture {fault}. Export or send it again.")
         stream = encapsulate([stream], has_bot=False)
-    colour = {"planar_configuration": int(data.get("PlanarConfiguration") or 0)} if data.SamplesPerPixel > 1 else {}
-    unused = {} if syntax.keyword.startswith(("JPEG2000", "JPEGLS", "HTJ2K")) else {"correct_unused_bits": False}
+    options: dict[str, Any] = {
+        "rows": int(data.Rows),
+        "columns": int(data.Columns),
+        "number_of_frames": 1,
+        "samples_per_pixel": int(data.SamplesPerPixel),
+        "bits_allocated": int(data.BitsAllocated),
+        "bits_stored": int(data.BitsStored),
+        "pixel_representation": int(data.get("PixelRepresentation") or 0),
+        "photometric_interpretation": str(data.PhotometricInterpretation),
+        "pixel_keyword": "PixelData",
+        "pixel_vr": "OB" if data.BitsAllocated == 8 else "OW",
+    }
+    if data.SamplesPerPixel > 1:
+        options["planar_configuration"] = int(data.get("PlanarConfiguration") or 0)
+    if not syntax.keyword.startswith(("JPEG2000", "JPEGLS", "HTJ2K")):
+        options["correct_unused_bits"] = False  # the words are looked at for padding first
+    index = 0 if syntax.is_encapsulated else None
     try:
-        words, about = decoder.as_array(
-            stream,
-            raw=False,
-            index=0 if syntax.is_encapsulated else None,
-            decoding_plugin=plugin,
-            rows=int(data.Rows),
-            columns=int(data.Columns),
-            number_of_frames=1,
-            samples_per_pixel=int(data.SamplesPerPixel),
-            bits_allocated=int(data.BitsAllocated),
-            bits_stored=int(data.BitsStored),
-            pixel_representation=int(data.get("PixelRepresentation") or 0),
-            photometric_interpretation=str(data.PhotometricInterpretation),
-            pixel_keyword="PixelData",
-            pixel_vr="OB" if data.BitsAllocated == 8 else "OW",
-            **colour,
-            **unused,
-        )
+        words, about = decoder.as_array(stream, raw=False, index=index, decoding_plugin=plugin, **options)
     except RuntimeError as error:
         raise ImageError(f"{path}: {_undecoded(syntax, plugin, error)}") from error
     return words.astype(words.dtype.newbyteorder("="), copy=False), str(about["photometric_interpretation"])

@@ -99,6 +99,7 @@ def _descriptor(value: Any, span: tuple[float, float]) -> tuple[int, int, int]:
 
 def _numbers(value: Any, entries: int, little: bool) -> np.ndarray:
     """Entries of a table, uint8 or uint16."""
+    numbers: np.ndarray
     if isinstance(value, bytes):
         if len(value) >= 2 * entries:
             numbers = np.frombuffer(value, "<u2" if little else ">u2", entries).astype(np.uint16)

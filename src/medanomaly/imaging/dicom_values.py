@@ -49,24 +49,22 @@ def padding(opened: Opened, stored: np.ndarray, words: np.ndarray) -> np.ndarray
     the file's words are.
     """
     data = opened.data
-    if stored.dtype.kind == "f":
-        name = opened.keyword.removesuffix("PixelData") + "PixelPadding"
-        ends = [_padding_number(opened, name + end) for end in ("Value", "RangeLimit")]
-        if ends[0] is None:
-            return None
-        low, high = sorted((ends[0], ends[0] if ends[1] is None else ends[1]))
-        padded = np.isnan(stored) if np.isnan(ends[0]) else (stored >= low) & (stored <= high)
-        return padded if padded.any() else None
-    value, limit = (_padding_number(opened, "PixelPadding" + end) for end in ("Value", "RangeLimit"))
+    floats = stored.dtype.kind == "f"
+    name = (opened.keyword.removesuffix("PixelData") if floats else "") + "PixelPadding"
+    value, limit = (_padding_number(opened, name + end) for end in ("Value", "RangeLimit"))
     if value is None:
         return None
-    ends = [int(value), int(value if limit is None else limit)]
+    limit = value if limit is None else limit
+    if floats:
+        low, high = sorted((value, limit))
+        padded = np.isnan(stored) if np.isnan(value) else (stored >= low) & (stored <= high)
+        return padded if padded.any() else None
     signed, bits = stored.dtype.kind == "i", int(data.BitsStored)
     padded = np.zeros(stored.shape, bool)
     info = np.iinfo(words.dtype)
-    for pixels, (low, high) in ((stored, stored_range(opened)), (words, (int(info.min), int(info.max)))):
-        first, last = sorted(_fitted(end, low, high, bits if signed else 0) for end in ends)
-        if low <= first and last <= high:
+    for pixels, (least, most) in ((stored, stored_range(opened)), (words, (int(info.min), int(info.max)))):
+        first, last = sorted(_fitted(int(end), least, most, bits if signed else 0) for end in (value, limit))
+        if least <= first and last <= most:
             padded |= (pixels >= first) & (pixels <= last)
     return padded if padded.any() else None
 
