@@ -196,7 +196,9 @@ def test_an_onnx_copy_gives_the_same_raw_scores(tiny_run, uint16_bundle, tmp_pat
 
 SERVE = """
 import json, sys
+import cv2
 import numpy as np
+assert cv2.__version__.startswith("4."), cv2.__version__
 from model_api.adapters import OpenvinoAdapter, create_core
 from model_api.models import Model
 adapter = OpenvinoAdapter(create_core(), sys.argv[1], plugin_config={"INFERENCE_PRECISION_HINT": "f32"})
@@ -209,10 +211,11 @@ print(json.dumps([[t.pred_label, t.pred_score, t.pred_mask.tolist(), t.anomaly_m
 
 @pytest.fixture(scope="session")
 def model_api(tmp_path_factory) -> dict[str, str]:
-    """An environment with OpenVINO Model API, put beside this one: it asks for OpenCV 4, and would replace a newer."""
+    """An environment with OpenVINO Model API and the OpenCV 4 that it asks for: here they would replace OpenCV 5."""
     folder = tmp_path_factory.mktemp("model-api")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    done = subprocess.run([*pip, "--target", folder, "openvino-model-api>=0.4"], capture_output=True, text=True)
+    wanted = ("openvino-model-api>=0.4", "opencv-python-headless>=4.10,<5")
+    done = subprocess.run([*pip, "--target", folder, *wanted], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"openvino-model-api cannot be had: {done.stderr.strip().splitlines()[-1]}")
     return {**os.environ, "PYTHONPATH": str(folder)}
