@@ -92,6 +92,9 @@ def test_random_bytes_do_not_look_like_dicom():
 def test_what_is_no_file_does_not_look_like_dicom(tmp_path):
     assert not looks_like_dicom(tmp_path)
     assert not looks_like_dicom(tmp_path / "missing")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        assert not looks_like_dicom(tmp_path / "pipe")
 
 
 def test_looking_imports_no_pydicom():
@@ -240,6 +243,33 @@ def test_a_file_that_is_written_anew_is_opened_anew(tmp_path):
     assert read(f"{path}#frame=1").pixels[0, 0] == 19
     settled(write_dicom(path, clip(3) + 50, 12, NumberOfFrames=3))
     assert read(f"{path}#frame=1").pixels[0, 0] == 50
+
+
+def test_of_a_large_file_only_the_frame_is_read(tmp_path):
+    path = settled(write_dicom(tmp_path / "a.dcm", np.zeros((160, 256, 256), np.uint8), 8, NumberOfFrames=160))
+    assert path.stat().st_size > 10 << 20
+    frames(path)
+    tracemalloc.start()
+    assert len([read(address).pixels for address in frames(path)[::20]]) == 8
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("syntax", ["1.2.840.113619.5.2", "1.2.3.4", "1.2.840.10008.5.1.4.1.1.2"])
+def test_a_transfer_syntax_that_is_none_is_named(tmp_path, syntax):
+    data = dataset(GREY, 8)
+    data.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    content = (tmp_path / "a.dcm").read_bytes()
+    old = b"UI\x14\x00" + b"1.2.840.10008.1.2.1\0"
+    assert old in content
+    text = syntax.encode() + b"\0" * (len(syntax) % 2)
+    content = content.replace(old, b"UI" + len(text).to_bytes(2, "little") + text)
+    (tmp_path / "a.dcm").write_bytes(content)
+    with pytest.raises(
+        ImageError, match=rf"a\.dcm: has the transfer syntax .*{syntax if syntax[4] != '8' else ''}.*not read"
+    ):
+        decode(tmp_path / "a.dcm")
 
 
 def test_few_files_are_kept(tmp_path):

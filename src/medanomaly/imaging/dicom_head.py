@@ -31,8 +31,10 @@ def looks_like_dicom(path: str | Path) -> bool:
         False also for what is no regular file or cannot be opened.
     """
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # opening a pipe would wait for its other end
+            return False
         with Path(path).open("rb") as file:
-            return stat.S_ISREG(Path(path).stat().st_mode) and is_dicom(file.read(HEAD))
+            return is_dicom(file.read(HEAD))
     except OSError:
         return False
 
