@@ -285,7 +285,6 @@ NO_IMAGES = {
     "66.4": "segmentation",
     "66.7": "segmentation",
     "30": "parametric map",
-    "481.2": "dose distribution",
     "481.3": "structure set",
     "481.5": "radiotherapy",
     "11.1": "presentation state",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medanomaly.imaging.dicom_kinds import SEGMENTATIONS, sop_class
+from medanomaly.imaging.dicom_kinds import SEGMENTATIONS, not_to_score, sop_class
 from medanomaly.imaging.dicom_open import Opened, open_dicom
 from medanomaly.imaging.dicom_pixels import stored_range, stored_values
 from medanomaly.imaging.dicom_tables import TableError, colours
@@ -102,7 +102,7 @@ def _read(opened: Opened, index: int, voi: bool, mask: bool) -> Picture:
     values = values.astype(np.float32)
     if not np.isfinite(values).all():
         raise ImageError(f"{path}: holds pixels that are not finite, or its header makes them so. Correct it.")
-    return Picture(values, depth, shape, inverted)
+    return Picture(values, depth, shape, inverted, no_image=not_to_score(data) or "")
 
 
 def _marked(opened: Opened, stored: np.ndarray, padded: np.ndarray | None, inverted: bool) -> np.ndarray:

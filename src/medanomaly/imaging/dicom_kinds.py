@@ -21,7 +21,6 @@ _KINDS = (
     (_STORAGE + "66.", "a segmentation (SEG)"),
     (_STORAGE + "66", "raw data or a registration"),
     (_STORAGE + "30", "a parametric map"),
-    (_STORAGE + "481.2", "a dose distribution (RT Dose)"),
     (_STORAGE + "481.3", "a structure set (RT Structure Set)"),
     (_STORAGE + "481.", "an object of radiotherapy"),
     (_STORAGE + "11.", "a presentation state"),
@@ -34,6 +33,8 @@ _KINDS = (
     ("1.2.840.10008.5.1.4.38.", "a hanging protocol"),
     ("1.2.840.10008.5.1.4.39.", "a colour palette"),
 )
+#: Its pixels are read, value for value; no model takes it for an image.
+_DOSE = _STORAGE + "481.2"
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _SECONDARY_CAPTURE = _STORAGE + "7"
 #: What makers write into Image Type for captures of a screen with its overlays.
@@ -70,7 +71,7 @@ def no_image(data: Dataset, mask: bool) -> str | None:
         return "is the table of contents of a DICOM medium (DICOMDIR), not an image. Name the folder that it lies in."
     if uid in SEGMENTATIONS:
         return None if mask else "is a segmentation (SEG), not an image. Use it as a mask, or leave it out."
-    if uid not in _IMAGES_OF_RADIOTHERAPY:
+    if uid not in _IMAGES_OF_RADIOTHERAPY and uid != _DOSE:
         for beginning, kind in _KINDS:
             if uid == beginning or (uid.startswith(beginning) and beginning.endswith(".")):
                 return f"is {kind}, not an image ({kind_of(data)}). {_LEAVE_OUT}"
@@ -81,6 +82,13 @@ def no_image(data: Dataset, mask: bool) -> str | None:
     if uid == _SECONDARY_CAPTURE or uid.startswith(_SECONDARY_CAPTURE + "."):
         return _capture(data)
     return None
+
+
+def not_to_score(data: Dataset) -> str | None:
+    """Of an object whose pixels can be read and mean no picture, as :func:`no_image` says it; None for an image."""
+    if sop_class(data) != _DOSE:
+        return None
+    return f"is a dose distribution (RT Dose), not an image ({kind_of(data)}). {_LEAVE_OUT}"
 
 
 def _capture(data: Dataset) -> str | None:

@@ -21,6 +21,8 @@ class Picture:
         inverted: Whether the file shows low values bright (MONOCHROME1, "min is white"): ``depth`` speaks of the
             stored values, before the inversion.
         lossy: Whether it was compressed with loss, so that values near an edge are noise.
+        no_image: Why no model may take it for an image, as the end of a sentence that begins with the file's name;
+            empty for an image.
     """
 
     pixels: np.ndarray
@@ -28,6 +30,7 @@ class Picture:
     shape: tuple[int, int]
     inverted: bool = False
     lossy: bool = False
+    no_image: str = ""
 
     @classmethod
     def of(cls, pixels: np.ndarray) -> Picture:

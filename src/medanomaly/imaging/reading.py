@@ -82,13 +82,19 @@ class Reading:
         """
         return self.load_pair(path)[0]
 
+    def _read(self, path: str | Path) -> Picture:
+        picture = read(path, self._reduction, self._intensity.voi)
+        if picture.no_image:
+            raise ImageError(f"{path}: {picture.no_image}")
+        return picture
+
     def load_placed(self, path: str | Path) -> tuple[np.ndarray, Place]:
         """:meth:`load`, and where in the file's picture the result lies.
 
         Raises:
             ImageError: as for :meth:`load`.
         """
-        picture = read(path, self._reduction, self._intensity.voi)
+        picture = self._read(path)
         view = self._view.find(picture, path)
         return self._prepared(picture, view, path), Place.of(view, picture.shape, self.size)
 
@@ -105,7 +111,7 @@ class Reading:
         Raises:
             ImageError: as for :meth:`load`, or if the mask has another size than its image.
         """
-        picture = read(path, self._reduction, self._intensity.voi)
+        picture = self._read(path)
         view = self._view.find(picture, path)
         image = self._prepared(picture, view, path)
         if not mask_path:
