@@ -8,8 +8,17 @@ import numpy as np
 import torch
 from anomalib.data import InferenceBatch
 from anomalib.pre_processing import PreProcessor
-from torchvision.transforms.v2 import CenterCrop, Compose, Grayscale, Normalize, Resize, Transform
+from torchvision.transforms.v2 import (
+    CenterCrop,
+    Compose,
+    GaussianBlur,
+    Grayscale,
+    Normalize,
+    Resize,
+    Transform,
+)
 
+from medanomaly.decision import OperatingPoint
 from medanomaly.models.module import pixels
 from medanomaly_autoencoder import Autoencoder
 from medanomaly_phantom import Phantom
@@ -142,3 +151,84 @@ class OwnDecode(Phantom):
 
     def decode(self, image_path: str) -> np.ndarray:
         return 255 - super().decode(image_path)
+
+
+class PreCropBack(Autoencoder):
+    """Enlarges and cuts back to the same size: maps fit in size, and lie elsewhere."""
+
+    @staticmethod
+    def configure_pre_processor(image_size: tuple[int, int] | None = None) -> PreProcessor:
+        return PreProcessor(Compose([Resize((40, 40), antialias=True), CenterCrop(32)]))
+
+
+class PreBlur(Autoencoder):
+    """Blurs, by a transform that draws how much."""
+
+    @staticmethod
+    def configure_pre_processor(image_size: tuple[int, int] | None = None) -> PreProcessor:
+        return PreProcessor(GaussianBlur(3, sigma=(1.0, 1.0)))
+
+
+class Contrary(OperatingPoint):
+    """Decides by something else than its threshold."""
+
+    def forward(self, predictions: InferenceBatch) -> InferenceBatch:
+        found = super().forward(predictions)
+        return found._replace(pred_label=~found.pred_label)
+
+
+class PostContrary(Autoencoder):
+    """With such a post-processor."""
+
+    def configure_post_processor(self) -> OperatingPoint:
+        return Contrary()
+
+
+class Pairs(torch.nn.Module):
+    """A torch model that gives a tuple instead of an ``InferenceBatch``."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = model
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = self.inner(image)
+        return found.pred_score, found.anomaly_map
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name) if name in ("inner", "_modules") else getattr(self.inner, name)
+
+
+class TupleModel(Autoencoder):
+    """With such a torch model, and a step that knows it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = Pairs(self.model)  # type: ignore[assignment]
+
+    def validation_step(self, batch: Any, *args: Any, **kwargs: Any) -> Any:
+        score, heat = self.model(pixels(batch))
+        return batch.update(pred_score=score, anomaly_map=heat)
+
+
+class Doubled(torch.nn.Module):
+    """A torch model that ends in another precision than it begins."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = model
+
+    def forward(self, image: torch.Tensor) -> InferenceBatch:
+        found = self.inner(image)
+        return InferenceBatch(pred_score=found.pred_score.double() / 3, anomaly_map=found.anomaly_map.double())
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name) if name in ("inner", "_modules") else getattr(self.inner, name)
+
+
+class DoubleModel(Autoencoder):
+    """With such a torch model."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = Doubled(self.model)  # type: ignore[assignment]

@@ -11,6 +11,8 @@ import torch
 from anomalib.data import ImageBatch, InferenceBatch
 from lightning import Callback
 
+from medanomaly.evidence.displaced import displaced
+
 #: Steps of a lightning module, by what they do to a batch.
 STEPS = ("validation", "test")
 
@@ -126,7 +128,8 @@ class TestedNetwork(torch.nn.Module):
         size: Height and width of the images that it takes.
 
     Raises:
-        ValueError: if the pre-processor crops or pads, and the network draws heat maps: they would lie elsewhere.
+        ValueError: if the pre-processor cuts, pads, flips or turns images, and the network draws heat maps: they would
+            lie elsewhere.
     """
 
     __test__ = False
@@ -142,15 +145,14 @@ class TestedNetwork(torch.nn.Module):
             image = torch.zeros(1, 3, *size, device=module.device)
             seen = image if transform is None else transform(image)
             heat = module.model(seen).anomaly_map
-        moved = heat is not None and heat.shape[-2:] != size
-        if moved and transform is not None and not _only_resizes(transform):
+        if heat is not None and transform is not None and displaced(transform, size, module.device):
             height, width = seen.shape[-2:]
             raise ValueError(
-                f"Its pre-processor cuts or pads images of {size[0]}×{size[1]} to {height}×{width}, so its heat maps "
-                "would not lie on the image. Cut in the data module instead (data.init_args.field_of_view), and train "
-                "again."
+                f"Its pre-processor cuts, pads, flips or turns images of {size[0]}×{size[1]} (to {height}×{width}), so "
+                "its heat maps would not lie on the image. Cut in the data module instead "
+                "(data.init_args.field_of_view), and train again."
             )
-        self.moved = moved
+        self.moved = heat is not None and heat.shape[-2:] != size
 
     def forward(self, image: torch.Tensor) -> InferenceBatch:
         """Raw scores (B,) and maps (B, 1, H, W) of images (B, 3, H, W) float32 in [0, 1]."""
@@ -183,12 +185,6 @@ def _flat(transform: Any) -> list[Any]:
     if isinstance(transform, Compose):
         return [one for part in transform.transforms for one in _flat(part)]
     return [transform]
-
-
-def _only_resizes(transform: Any) -> bool:
-    from torchvision.transforms.v2 import Grayscale, Normalize, Resize
-
-    return all(isinstance(one, (Resize, Normalize, Grayscale)) for one in _flat(transform))
 
 
 def _transform(module: Any, size: tuple[int, int]) -> Any:

@@ -24,12 +24,15 @@ from medanomaly.evidence.check_caveats import groups
 from medanomaly.evidence.limits import INTENDED_USE
 from medanomaly.evidence.tested_model import TestedNetwork
 from medanomaly.export import gate
-from medanomaly.export.graph import finished, to_onnx, to_openvino
+from medanomaly.export.decisions import check_decisions
+from medanomaly.export.graph import GraphError, finished, to_onnx, to_openvino
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.reduced import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.run import ExportError, Run
+from medanomaly.failures import cannot_write
 from medanomaly.imaging import split_frame
 from medanomaly.models.module import part_names
+from medanomaly.options import one_line
 
 
 def export_run(
@@ -69,16 +72,23 @@ def export_run(
     run, out = Run.load(run_folder), Path(out)
     if out.exists() and not (out / CARD).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out}: exists and is not a bundle. Choose another folder for --out.")
-    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(cannot_write(out, error, "Name another place with --out.")) from error
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
         part = Path(temporary) / "bundle"
         part.mkdir()
         card = _card(run, form)
+        check_decisions(run)
         network = _network(run)
-        if onnx:
-            card["onnx"] = _onnx(network, run.reading.size, part)
         card["validation"] = _scores(run, part)
-        raw = to_openvino(network, run.reading.size)
+        try:
+            if onnx:
+                card["onnx"] = _onnx(network, run.reading.size, part)
+            raw = to_openvino(network, run.reading.size)
+        except GraphError as error:
+            raise ExportError(f"{run.folder}: {error}") from error
         graph = finished(raw.clone(), form, card["operating_point"])
         seal(graph, part, card)
         detector = Detector(Bundle.open(part), cache=False)
@@ -121,10 +131,17 @@ def _rounding(form: Form) -> str:
 
 
 def _network(run: Run) -> TestedNetwork:
+    size = run.reading.size
     try:
-        return run.tested.network(run.reading.size)
+        return run.tested.network(size)
     except ValueError as error:
         raise ExportError(f"{run.folder}: {error}") from error
+    except Exception as error:  # whatever a stranger's network raises
+        raise ExportError(
+            f"{run.folder}: its torch model cannot be run by itself on an image of {size[0]}×{size[1]} "
+            f"({type(error).__name__}: {one_line(error)[:200]}). It must take images (B, 3, H, W) alone, and return "
+            "InferenceBatch(pred_score, anomaly_map)."
+        ) from error
 
 
 def _onnx(network: TestedNetwork, size: tuple[int, int], part: Path) -> dict[str, Any]:

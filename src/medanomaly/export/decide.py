@@ -20,6 +20,7 @@ from medanomaly.evidence.image_figures import image_metrics
 from medanomaly.evidence.report import render
 from medanomaly.evidence.stages import FIGURES
 from medanomaly.export.again import batches, cases_of
+from medanomaly.export.decisions import check_decisions
 from medanomaly.export.run import Run
 from medanomaly.whole import together
 
@@ -46,7 +47,7 @@ def decide_run(
         What changed; decisions are compared on the test images.
 
     Raises:
-        ExportError: if the folder holds no tested run.
+        ExportError: if the folder holds no tested run, or one that decided otherwise than its operating point says.
         DecideError: if it has no operating point of ours, or images are needed and not there.
         RuleError: if a rule cannot be applied.
     """
@@ -54,6 +55,7 @@ def decide_run(
     post, evidence = run.model.post_processor, run.evidence
     if not isinstance(post, OperatingPoint) or not evidence["operating_point"]:
         raise DecideError(f"{folder}: was not tested with a medanomaly OperatingPoint, so it has none to change.")
+    check_decisions(run)
     old = evidence["operating_point"]
     source = scores or (folder / tables.VALIDATION if (folder / tables.VALIDATION).is_file() else None)
     _choose(run, post, rule, pixel_rule, source, given=scores is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -17,9 +18,14 @@ from medanomaly.edge.form import TYPES, Form
 from medanomaly.edge.graph import RECONSTRUCTION, with_decision
 from medanomaly.models.module import part_names
 from medanomaly.models.reconstruction import reconstruction_of
+from medanomaly.options import one_line
 
 #: torch.export traces one model at a time in a process, and fails where two threads ask.
 _TRACING = threading.Lock()
+
+
+class GraphError(ValueError):
+    """No graph can be made of a model. The message says what in it stands in the way."""
 
 
 class _Raw(torch.nn.Module):
@@ -37,7 +43,8 @@ class _Raw(torch.nn.Module):
         finally:
             if hook:
                 hook.remove()
-        return tuple(out for out in (scored.pred_score, scored.anomaly_map, *parts, *seen) if out is not None)
+        outputs = (scored.pred_score, scored.anomaly_map, *parts, *seen)
+        return tuple(out.float() for out in outputs if out is not None)  # whatever the model computes in
 
 
 def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[str]:
@@ -51,6 +58,9 @@ def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[s
     Returns:
         Names of its outputs: ``pred_score`` (1,), ``anomaly_map`` (1, 1, H, W), ``parts`` (1, names) and
         ``reconstruction_logits`` (1, 3, h, w), as far as the model has them; raw ones.
+
+    Raises:
+        GraphError: if the model cannot be traced, or does what ONNX has no operation for.
     """
     with _TRACING:
         raw, image = _Raw(model).eval(), torch.zeros(1, 3, *size)
@@ -60,8 +70,29 @@ def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[s
         names += [RECONSTRUCTION] if raw.mark is not None else []
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         options: dict[str, Any] = {"input_names": ["input"], "output_names": names, "opset_version": 18}
-        torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
+        try:
+            torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
+        except OSError:  # a full disk is no fault of the model
+            raise
+        except Exception as error:  # torch's exporter raises a dozen kinds, a stranger's model any
+            raise GraphError(_untraced(error)) from error
     return names
+
+
+def _untraced(error: Exception) -> str:
+    """What of a model cannot be traced: the innermost error's first line, and the line of code behind it."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error))
+    summary = re.search(r"## Exception summary\s+<class '(?:.*\.)?(\w+)'>: (.*)", text)
+    cause = f"{summary[1]}: {summary[2]}" if summary else f"{type(error).__name__}: {one_line(text)[:200]}"
+    places = re.findall(r'File "([^"]+)", line (\d+), in (\w+)', text) or re.findall(
+        r"Caused by: \((\S+?):(\d+) in (\w+)\)", text
+    )
+    where = f" in {places[-1][2]}, {Path(places[-1][0]).name} line {places[-1][1]}" if places else ""
+    return (
+        f"The model and its pre-processor cannot be made a graph: {one_line(cause).rstrip('.')}{where}. A graph has a "
+        "fixed input and no chance, no numpy and no step that depends on an image's values: leave these to training, "
+        "or to the data module."
+    )
 
 
 def to_openvino(model: torch.nn.Module, size: tuple[int, int]) -> ov.Model:
@@ -73,10 +104,16 @@ def to_openvino(model: torch.nn.Module, size: tuple[int, int]) -> ov.Model:
 
     Returns:
         Graph with the outputs of :func:`to_onnx`.
+
+    Raises:
+        GraphError: as there, or if OpenVINO lacks one of the operations.
     """
     with tempfile.TemporaryDirectory() as folder:
         to_onnx(model, size, Path(folder) / "model.onnx")
-        return ov.convert_model(Path(folder) / "model.onnx")
+        try:
+            return ov.convert_model(Path(folder) / "model.onnx")
+        except Exception as error:  # OpenVINO's readers raise RuntimeError and kinds of their own
+            raise GraphError(f"OpenVINO cannot read the model's graph ({one_line(error)[:300]}).") from error
 
 
 def finished(graph: ov.Model, form: Form, point: Mapping[str, Any]) -> ov.Model:

@@ -1,0 +1,55 @@
+"""Whether the decisions that a run wrote down are those of its operating point, which is all that a bundle knows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from medanomaly.decision.decider import Decider
+from medanomaly.evidence import run_tables as tables
+from medanomaly.export.run import ExportError, Run
+
+#: Largest difference of a score in (0, 1) that rounding explains, be it to bfloat16 in the test.
+_SAME = 5e-3
+
+
+def check_decisions(run: Run) -> None:
+    """Make sure that raw scores and the recorded operating point give the scores and decisions of ``predictions.csv``.
+
+    A post-processor may inherit from ``OperatingPoint`` and score or decide otherwise. Bundles and ``decide`` know the
+    recorded threshold and scale alone, and would decide otherwise than the tested run did.
+
+    Raises:
+        ExportError: if they do not; names the first image. Also if the run has no predictions, or no raw scores.
+    """
+    file = run.folder / tables.PREDICTIONS
+    if not file.is_file():
+        raise ExportError(f"{file}: there is no such file, so what the test gave is not known. Test the run again.")
+    rows, point = tables.read(file), run.evidence.get("operating_point")
+    if "raw_score" not in rows:
+        raise ExportError(
+            f"{file}: holds no raw_score ({run.evidence.get('unranked') or 'it was taken out'}), so what the test gave "
+            "is not known. Test the run again with a model that returns its raw scores."
+        )
+    if not point or not {"score", "decision"} <= set(rows):
+        return
+    decider, raw = Decider.of(point), rows["raw_score"].to_numpy(dtype=np.float32)
+    decision = rows["decision"].to_numpy(dtype=bool)
+    # A score that is the threshold up to rounding may be decided either way.
+    near = np.isclose(decider.deciding(raw), decider.threshold, rtol=1e-6, atol=0)
+    wrong = (decider.abnormal(raw) != decision) & ~near
+    wrong |= ~np.isclose(decider.score(raw), rows["score"], rtol=0, atol=_SAME, equal_nan=True)
+    if not wrong.any():
+        return
+    first = int(np.flatnonzero(wrong)[0])
+    post = type(getattr(run.model, "post_processor", None)).__name__
+    raise ExportError(
+        f"{run.folder}: the test did not decide by its operating point alone. {rows['path'][first]} has the raw score "
+        f"{raw[first]:.6g}, which the threshold {point['threshold']:.6g} makes "
+        f"{_said(decider.score(raw[first]), decider.abnormal(raw[first]))}, and the test made it "
+        f"{_said(rows['score'][first], decision[first])}; {int(wrong.sum())} of {len(rows)} images differ. What the "
+        f"post-processor {post} does to scores belongs into the torch model."
+    )
+
+
+def _said(score: float, abnormal: bool) -> str:
+    return f"{score:.4g} ({'abnormal' if abnormal else 'normal'})"
