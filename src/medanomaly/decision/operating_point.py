@@ -118,6 +118,11 @@ class OperatingPoint(PostProcessor):
             raise RuleError(
                 f"Not every validation image has a label: one is missing among {some(outputs.image_path or ())}."
             )
+        if outputs.pred_score is None:
+            raise RuleError(
+                "The model gives no score of each image (pred_score), and a threshold needs one, such as the maximum "
+                "of its map. Return it from the torch model."
+            )
         scores = outputs.pred_score.detach().flatten().cpu().numpy()
         labels = outputs.gt_label.flatten().cpu().numpy().astype(bool)
         paths = outputs.image_path or [""] * len(labels)
@@ -127,7 +132,8 @@ class OperatingPoint(PostProcessor):
         truth, known = maps, np.zeros(len(labels), dtype=bool)
         if outputs.anomaly_map is not None:
             maps = outputs.anomaly_map.detach().flatten(1).cpu().numpy()
-            truth = np.zeros(maps.shape, bool) if outputs.gt_mask is None else outputs.gt_mask.flatten(1).cpu().numpy()
+            size = tuple(outputs.anomaly_map.shape[-2:])
+            truth = np.zeros(maps.shape, bool) if outputs.gt_mask is None else _marked(outputs.gt_mask, size)
             # Pixels of an abnormal image whose mask is unknown are neither normal nor abnormal: leave them out.
             known = ~labels | truth.any(axis=1)
             step = max(1, -(-maps.shape[1] // _PIXELS_PER_IMAGE))
@@ -282,3 +288,11 @@ class OperatingPoint(PostProcessor):
         if self.history:
             point["history"] = self.history
         return point
+
+
+def _marked(masks: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Masks (B, …, H, W) as (B, h·w) of bool, at the size (h, w) of maps: a pixel is marked if a part of it is."""
+    masks = masks.detach().reshape(len(masks), 1, *masks.shape[-2:])
+    if tuple(masks.shape[-2:]) != size:
+        masks = torch.nn.functional.adaptive_max_pool2d(masks.float(), size)
+    return masks.bool().flatten(1).cpu().numpy()

@@ -14,6 +14,7 @@ from medanomaly.evidence.gallery import Gallery
 from medanomaly.evidence.pixel_figures import PixelFigures, undefined_figures
 from medanomaly.evidence.raw_outputs import NOT_KEPT
 from medanomaly.evidence.stages import ScoreError, Stages
+from medanomaly.evidence.tested_model import placed
 
 #: Stages of collecting.
 ROWS, PARTS, PICTURES, PIXELS = "predictions", "parts of the score", "pictures", "pixel figures"
@@ -70,7 +71,7 @@ class Collected:
             self.unranked = NOT_KEPT
         first, rows = len(self.rows), None
         with self.stages.stage(ROWS, once=True):
-            rows = tables.rows_of(batch)
+            rows = tables.rows_of(batch, first)
         if rows is None:
             return
         self.rows += rows
@@ -103,17 +104,23 @@ class Collected:
             self.gallery.offer(shown, i, known | ({"distance": distances[i]} if distances else {}), first + i)
 
     def _measure(self, rows: list[dict[str, Any]], batch: Any, first: int) -> None:
-        """Histograms of the images whose pixels are known: normal ones, and abnormal ones with a mask."""
+        """Histograms of the images whose pixels are known: normal ones, and abnormal ones with a mask.
+
+        Maps of another size than the masks, as of a network that does not enlarge its own, are brought to theirs.
+        """
         marked = batch.gt_mask.flatten(1).any(dim=1).cpu().numpy()
         known = np.flatnonzero(~np.array([row["abnormal"] for row in rows], dtype=bool) | marked)
         if not len(known):
             return
         index = torch.as_tensor(known)
-        maps = self._unit(batch).cpu()[index]
+        size = tuple(batch.gt_mask.shape[-2:])
+        maps = placed(_one_channel(self._unit(batch)).float(), size)[:, 0].cpu()[index]
         if not torch.isfinite(maps).all():
             bad = int((~torch.isfinite(maps)).flatten(1).any(dim=1).sum())
             raise ScoreError(f"heat maps hold NaN or infinite values, {bad} of {len(maps)} in a batch")
-        marks = None if batch.pred_mask is None else batch.pred_mask.cpu()[index]
+        marks = batch.pred_mask
+        if marks is not None:
+            marks = placed(_one_channel(marks).float(), size)[:, 0].cpu()[index] > 0.5
         self.pixels.update(maps, batch.gt_mask.cpu()[index], marks)
         self.pixel_rows += (first + known).tolist()
         self.with_mask += int(marked[known].sum())
@@ -132,3 +139,8 @@ class Collected:
             low, middle, high = np.nanquantile(heat.cpu().numpy(), [0.25, 0.5, 0.75]).tolist()
             self._scale = middle, (high - low) / 2 or abs(middle) or 1.0
         return to_unit(heat, *self._scale)
+
+
+def _one_channel(maps: torch.Tensor) -> torch.Tensor:
+    """Maps (B, …, h, w) as (B, 1, h, w)."""
+    return maps.reshape(len(maps), 1, *maps.shape[-2:])

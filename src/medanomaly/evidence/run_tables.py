@@ -130,18 +130,20 @@ def write(rows: pd.DataFrame, path: Path) -> None:
         rows.to_csv(part, index=False, float_format="%.9g", errors=_NAMES)
 
 
-def rows_of(batch: Any) -> list[dict[str, Any]]:
+def rows_of(batch: Any, first: int = 0) -> list[dict[str, Any]]:
     """A tested batch as rows: path, truth and, as far as they are known, raw score, score and decision of each image.
 
     Args:
         batch: After the post-processor: ``image_path``, ``gt_label``, ``raw_score``, ``pred_score``, ``pred_label``.
-            All but the first two may be None.
+            All but the truth may be None. Images without a path are numbered, so that each is one of its own.
+        first: How many images were tested before.
 
     Raises:
         TableError: if the batch has no labels, see :func:`labelled`.
     """
     labelled(batch)
-    number, columns = len(batch.gt_label), {"path": list(batch.image_path)}
+    number, columns = len(batch.gt_label), {}
+    columns["path"] = list(batch.image_path or (f"image {first + i}" for i in range(1, number + 1)))
     columns["abnormal"] = batch.gt_label.flatten().cpu().bool().tolist()
     if getattr(batch, "raw_score", None) is not None:
         columns["raw_score"] = batch.raw_score.detach().flatten().float().cpu().numpy()
@@ -159,7 +161,7 @@ def labelled(batch: Any) -> None:
         TableError: if it has none, as a foreign data module's has where a label is unknown.
     """
     if batch.gt_label is None:
-        raise TableError(f"Not every test image has a label: one is missing among {some(batch.image_path)}.")
+        raise TableError(f"Not every test image has a label: one is missing among {some(batch.image_path or ())}.")
 
 
 def parts_of(batch: Any, names: Sequence[str]) -> list[dict[str, Any]]:

@@ -188,10 +188,14 @@ class EvidenceWriter(Visualizer):
         """The evidence, with what failed undefined."""
         stages, module = self._stages, trainer.datamodule
         run, data = record.names(trainer, pl_module), dict(record.NO_DATA)
+        skipped: list[Any] = []
+        mask_note = ""
         with stages.stage("options of the run"):
             run = record.run_section(trainer, pl_module)
         with stages.stage("counts of the data"):
             data = record.data_section(module)
+            skipped = list(getattr(module, "skipped", None) or [])
+            mask_note = str(getattr(module, "mask_note", None) or "")
         point = self._point(pl_module, Path(trainer.default_root_dir))
         known = "raw_score" in self._predictions
         unranked = None if known else self._first.unranked or self._collected.unranked
@@ -205,10 +209,10 @@ class EvidenceWriter(Visualizer):
             "image": self._image_figures(point, unranked),
             "pixel": self._collected.pixel_figures(
                 self._predictions["group"].to_numpy(),
-                getattr(module, "mask_note", ""),
+                mask_note,
                 threshold=point is None or bool(point["pixel"]),
             ),
-            "skipped": list(getattr(module, "skipped", [])),
+            "skipped": skipped,
             "checks": None,
             "failed": stages.failed,
             "caveats": [],

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from medanomaly.cells import some
+from medanomaly.data.filled import TableError
 from medanomaly.evidence.metrics import Ranking
 from medanomaly.evidence.tested_model import TestedModel
 
@@ -32,11 +34,19 @@ def score(pl_module: Any, loader: DataLoader) -> Scored:
     Args:
         pl_module: An anomalib module in evaluation mode, ours or another.
         loader: Gives batches with ``image`` (B, 3, H, W) and ``gt_label`` (B,).
+
+    Raises:
+        TableError: if a batch has no labels, as a foreign data module's has where one of them is unknown.
     """
     raw, abnormal, tested = [], [], TestedModel(pl_module)
     # A loader draws a number for its workers: without this, looking on would change the order of training images.
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         for batch in loader:
+            if batch.gt_label is None:
+                raise TableError(
+                    "Not every image that a checkpoint is chosen by has a label: one is missing among "
+                    f"{some(batch.image_path or ())}. Give each a label, or leave these images out."
+                )
             abnormal.append(batch.gt_label.flatten().cpu().numpy().astype(bool))
             raw.append(tested.scores(batch.image.as_subclass(torch.Tensor), "validation"))
     return Scored(torch.cat(raw), np.concatenate(abnormal))
