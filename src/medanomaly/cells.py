@@ -9,9 +9,11 @@ from typing import Any
 
 #: What pandas, R, databases and spreadsheets write where there is no value, in any case of letters.
 _NOTHING = frozenset(
-    {"", "nan", "-nan", "none", "na", "n/a", "<na>", "#na", "#n/a", "#n/a n/a", "null", "#null!"}
-    | {"#div/0!", "#name?", "#num!", "#ref!", "#value!", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}
+    {"", "nan", "-nan", "none", "na", "n/a", "n.a.", "n. a.", "<na>", "#na", "#n/a", "#n/a n/a", "null"}
+    | {"#nv", "#n/d", "#n/b", "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan"}  # Excel's #N/A in other languages
 )
+#: Excel's errors in any language, and marks that stand in a cell so that it is not empty: dashes, dots, question marks.
+_MARK = re.compile(r"#\S+[!?]|[-‐‑‒–—―−.…?\s]+")
 #: In this case of letters alone: "NAT" is normal tissue adjacent to a tumour.
 _NOT_A_TIME = "NaT"
 #: Marks without width, which no reader sees and ``strip`` leaves.
@@ -20,10 +22,10 @@ _WHOLE = re.compile(r"([^.]*\d)\.0*")
 
 
 def missing(cell: Any) -> bool:
-    """Whether a cell says nothing: None, NaN, ``pd.NA``, blanks alone, or a word for no value (``NA``, ``null``, …)."""
+    """Whether a cell says nothing: None, NaN, ``pd.NA``, blanks, a word for no value (``NA``) or a mark (``-``)."""
     if isinstance(cell, str):
         text = _stripped(cell)
-        return text == _NOT_A_TIME or text.casefold() in _NOTHING
+        return text == _NOT_A_TIME or text.casefold() in _NOTHING or _MARK.fullmatch(text) is not None
     if cell is None:
         return True
     try:
