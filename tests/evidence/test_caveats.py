@@ -57,6 +57,15 @@ def test_chance_is_called_chance():
     assert "Chance cannot be ruled out" in titles(evidence(NORMAL, RNG.normal(0, 1, 300), 1.645))
 
 
+def test_one_class_decided_rightly_throughout_is_not_called_useless():
+    nothing, low, high = np.empty(0), np.full(50, -5.0), np.full(50, 5.0)
+    for normal, abnormal in ((low, nothing), (nothing, high)):
+        found = titles(evidence(normal, abnormal, 0.0))
+        assert not [title for title in found if title.startswith("The operating point flags")]
+    assert "The operating point flags every test image" in titles(evidence(high, nothing, 0.0))
+    assert "The operating point flags no test image" in titles(evidence(nothing, low, 0.0))
+
+
 def test_one_class_is_undefined_in_words_and_in_json():
     record = evidence(NORMAL, np.array([]), np.quantile(NORMAL, 0.95))
     assert titles(record) == ["The test set has no abnormal image"]

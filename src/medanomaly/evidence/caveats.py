@@ -112,7 +112,8 @@ def _useless(evidence: dict[str, Any]) -> dict[str, str] | None:
         table["true_positive"] + table["false_positive"],
         table["true_negative"] + table["false_negative"],
     )
-    if flagged and passed:
+    wrong = table["false_positive"] + table["false_negative"]
+    if (flagged and passed) or not wrong:  # of one class alone, all decided alike may be all decided rightly
         return None
     what = "flags every test image" if flagged else "flags no test image"
     return warning(
