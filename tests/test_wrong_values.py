@@ -94,7 +94,10 @@ CASES = {
     "report RUN --out DIR": "dir: cannot be written",
     "app none": "none: is not a bundle",
     "app BUNDLE --temporary none": "none: cannot hold",
+    "report RUN --out .": ".: cannot be written (it is a folder). Name a file with --out",
     "demo --out FILE": "file: cannot be written",
+    "demo --out /proc/none/o": "/proc/none/o: cannot be written",
+    "export --run RUN --out /proc/none/o": "/proc/none/o: cannot be written",
     # An unreadable file.
     "decide RUN --rule youden --scores latin.csv": "latin.csv: cannot be read",
     "decide RUN --rule youden --scores less.csv": "less.csv: needs the columns",

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from medanomaly.edge.infer import infer
 from medanomaly.export import Run, export_run
+from medanomaly.failures import cannot_write
+from medanomaly.options import OptionError
 from medanomaly.training import run as anomalib_command
 
 
@@ -31,8 +33,15 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 
 def demo(out: Path) -> int:
-    """Train, test, export and infer on the phantom; everything lands in ``out``. Returns the exit status."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Train, test, export and infer on the phantom; everything lands in ``out``. Returns the exit status.
+
+    Raises:
+        OptionError: if ``out`` cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OptionError(cannot_write(out, error, "Name another place with --out.")) from error
     seconds: dict[str, float] = {}
     with _timed(seconds, "train_and_test"):
         status = anomalib_command(

@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
     out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
+    if out.is_dir():
+        return fail(f"{out}: cannot be written (it is a folder). Name a file with --out, such as {out / REPORT}.")
     try:
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
         write_whole(out, page.encode("utf-8", "backslashreplace"))
