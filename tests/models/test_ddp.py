@@ -20,6 +20,8 @@ from medanomaly.export import Run
 from medanomaly.registry import plugins
 
 ROOT = Path(__file__).parents[2]
+#: These sources, and not those that happen to be installed.
+SOURCES = os.pathsep.join(str(ROOT / folder) for folder in (".", "src", "plugins"))
 
 #: Small networks, with what depends on all images switched on: score statistics, densities, rejection, class weights.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -73,7 +75,7 @@ def train(name: str, work: Path, devices: int, batch: int = 16, epochs: int = 3,
             command += [f"--{prefix}.{key}", str(value).lower() if isinstance(value, bool) else str(value)]
     # Lightning's variables of a training in this process would tell the new one that it is part of that.
     clean = {k: v for k, v in os.environ.items() if k not in {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR"}}
-    probe = {"MEDANOMALY_PROBE": str(out / "probe"), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    probe = {"MEDANOMALY_PROBE": str(out / "probe"), "PYTHONPATH": SOURCES, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, "--default_root_dir", str(out)], env=clean | probe, cwd=work, capture_output=True, text=True
     )
