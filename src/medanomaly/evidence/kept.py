@@ -14,6 +14,7 @@ from medanomaly.evidence import run_record as record
 from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.atomic import replacing, write_json
 from medanomaly.evidence.collected import ROWS, Collected
+from medanomaly.evidence.earlier import set_aside
 from medanomaly.evidence.stages import Stages
 
 
@@ -68,8 +69,11 @@ def _predictions(kept: Kept, stages: Stages, collected: Collected, trainer: Any,
     if not collected.rows:
         raise ValueError("no image was tested")
     rows = tables.predictions_of(collected.rows, mapped=hasattr(getattr(pl_module, "post_processor", None), "record"))
+    out = Path(trainer.default_root_dir)
     kept.predictions = _known(stages, trainer, lambda table: tables.joined(rows, table))
-    tables.write(kept.predictions, Path(trainer.default_root_dir) / tables.PREDICTIONS)
+    with stages.stage("record of an earlier test"):
+        set_aside(out, kept.predictions)
+    tables.write(kept.predictions, out / tables.PREDICTIONS)
 
 
 def _validation(kept: Kept, stages: Stages, trainer: Any, pl_module: Any) -> None:
