@@ -170,7 +170,7 @@ def _run(args: list[str]) -> int:
         raise
     except Exception as error:
         if refused(error):
-            return fail(cannot_write(error.filename or "a file", error, "Make room there, or name another place."))
+            return fail(cannot_write(error.filename, error, "Make room there, or name another place."))
         return unexpected(error)
 
 

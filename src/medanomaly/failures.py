@@ -44,8 +44,10 @@ def refused(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in _REFUSED
 
 
-def cannot_write(place: str | os.PathLike[str], error: OSError, remedy: str) -> str:
-    """The sentence for a place that cannot be written to, with the free space where it is full."""
+def cannot_write(place: str | os.PathLike[str] | None, error: OSError, remedy: str) -> str:
+    """The sentence for a place that cannot be written to, with the free space where it is full; None is not known."""
+    if place is None:
+        return f"A file cannot be written ({error.strerror or error}). {remedy}"
     free = ""
     if error.errno in _FULL:
         folder = next((p for p in (Path(place), *Path(place).parents) if p.is_dir()), Path())

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 
 import pandas as pd
 import pytest
 import torch
+from tests.evidence.small_runs import raising
 from tests.export.test_gate import trained
 from torchvision.transforms import v2
 
 from medanomaly.cli import main
+from medanomaly.evidence import run_tables as tables
 from medanomaly.evidence.displaced import displaced
 from medanomaly.export import export_run
 
@@ -62,6 +65,18 @@ def test_a_run_without_what_the_test_gave_is_refused_with_the_true_cause(here, c
     told = capsys.readouterr().err
     assert "predictions.csv: there is no such file" in told
     assert "cannot be written" not in told
+    assert not (here / "new").exists()
+
+
+@pytest.mark.parametrize("where", ["bundle", "temporary"])
+def test_a_full_disk_is_told_with_the_place_that_is_full(here, capsys, monkeypatch, where):
+    full = OSError(errno.ENOSPC, "No space left on device")  # as writing raises it: without a file's name
+    owner, name = {"bundle": (tables, "write"), "temporary": (torch.onnx, "export")}[where]
+    monkeypatch.setattr(owner, name, raising(full))
+    assert main(["export", "--run", "plain/run", "--out", "new"]) == 2
+    told = capsys.readouterr().err
+    place = "new" if where == "bundle" else "model.onnx"
+    assert f"{place}: cannot be written (No space left on device; " in told
     assert not (here / "new").exists()
 
 

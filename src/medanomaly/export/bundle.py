@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def export_run(
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExportError(cannot_write(out, error, "Name another place with --out.")) from error
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+    with _naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=_hidden(out)) as temporary:
         part = Path(temporary) / "bundle"
         part.mkdir()
         card = _card(run, form)
@@ -121,6 +122,21 @@ def export_run(
             shutil.rmtree(out)
         part.rename(out)
     return card
+
+
+def _hidden(out: Path) -> str:
+    return f".{out.name}-"
+
+
+@contextmanager
+def _naming(out: Path) -> Iterator[None]:
+    """Name ``out`` in errors about the hidden folder that becomes it, or about no file by name: as of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and (error.filename is None or _hidden(out) in str(error.filename)):
+            raise OSError(error.errno, error.strerror, str(out)) from error
+        raise
 
 
 def _rounding(form: Form) -> str:

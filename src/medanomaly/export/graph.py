@@ -72,8 +72,8 @@ def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[s
         options: dict[str, Any] = {"input_names": ["input"], "output_names": names, "opset_version": 18}
         try:
             torch.onnx.export(raw, (image,), file, verbose=False, external_data=False, **options)
-        except OSError:  # a full disk is no fault of the model
-            raise
+        except OSError as error:  # a full disk is no fault of the model
+            raise OSError(error.errno, error.strerror, error.filename or str(file)) from error
         except Exception as error:  # torch's exporter raises a dozen kinds, a stranger's model any
             raise GraphError(_untraced(error)) from error
     return names
