@@ -229,12 +229,8 @@ def test_a_benchmark_over_seeds_gives_several_results(tmp_path, monkeypatch):
         "init_args": {"root": str(tmp_path / "frames"), "train": 8, "val": 4, "test": 6, "image_size": 16, "seed": 0},
     }
     model = {"class_path": "medanomaly.models.Autoencoder", "init_args": {"stages": 2, "width": 4}}
-    config = {"accelerator": "cpu", "benchmark": {"seed": {"grid": [1, 2, 1]}, "model": model, "data": data}}
-    (tmp_path / "b.yaml").write_text(yaml.safe_dump(config))
-    from anomalib.engine import Engine
-
-    short = Engine.__init__
-    monkeypatch.setattr(Engine, "__init__", lambda self, *a, **k: short(self, *a, **{**k, "max_epochs": 1}))
+    jobs = {"seed": {"grid": [1, 2, 1]}, "model": model, "data": data, "max_epochs": 1}
+    (tmp_path / "b.yaml").write_text(yaml.safe_dump({"accelerator": "cpu", "benchmark": jobs}))
     seen: list = []
     from medanomaly.benchmark import SeededGenerator
 
@@ -248,6 +244,12 @@ def test_a_benchmark_over_seeds_gives_several_results(tmp_path, monkeypatch):
     figures = table[[name for name in table if "AUROC" in name or "AUPRO" in name]]
     assert figures.iloc[0].equals(figures.iloc[2])
     assert not figures.iloc[0].equals(figures.iloc[1])
+    # Each run stays, with all that a test leaves.
+    assert table["folder"].nunique() == 3
+    for row in table.itertuples():
+        assert evidence(Path(row.folder))["run"]["epochs"] == 1
+        assert evidence(Path(row.folder))["image"]["auroc"]["value"] == pytest.approx(row.image_AUROC)
+        assert (Path(row.folder) / "weights" / "tested.ckpt").is_file()
 
 
 def test_data_check_looks_at_the_split_of_the_trainings_seed(tmp_path):

@@ -63,6 +63,9 @@ CASES = {
     "decide RUN --rule sensitivty:0.9": "Did you mean sensitivity?",
     "plugins lst": "must be one of list. Did you mean list?",
     "plugins list --chekc": "Did you mean --check?",
+    "decide BUNDLE --rul youden": "there is no option --rul. Did you mean --rule?",
+    "infer BUNDLE IMAGE --ou=o": "there is no option --ou. Did you mean --out?",
+    "--vers": "did you mean '--version'?",
     "trian": "did you mean 'train'?",
     "--verson": "did you mean '--version'?",
     # Something missing, or too much.

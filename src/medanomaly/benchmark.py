@@ -11,7 +11,6 @@ import anomalib.data
 import yaml
 from anomalib.models import get_model
 from anomalib.pipelines.benchmark.generator import BenchmarkJobGenerator
-from anomalib.pipelines.benchmark.job import BenchmarkJob
 from anomalib.pipelines.benchmark.pipeline import Benchmark
 from anomalib.pipelines.components.base import Runner
 from anomalib.pipelines.components.runners import ParallelRunner, SerialRunner
@@ -21,9 +20,10 @@ from anomalib.utils.logging import redirect_logs
 from lightning import seed_everything
 
 from medanomaly import seeds
+from medanomaly.benchmark_job import KeptJob, StageError
 from medanomaly.blame import named, reason
 from medanomaly.classes import class_error
-from medanomaly.options import OptionError, wrong_value
+from medanomaly.options import DEFAULT_EPOCHS, OptionError, wrong_value
 from medanomaly.parsing import options_of
 from medanomaly.registry import PluginError
 
@@ -43,28 +43,36 @@ class SeededGenerator(BenchmarkJobGenerator):
     anomalib seeds after both are built, so that a grid over seeds would train the same weights on the same split.
     """
 
+    @property
+    def job_class(self) -> type:
+        """What collects and saves the rows."""
+        return KeptJob
+
     def generate_jobs(  # type: ignore[override]
         self, args: dict, previous_stage_result: Any = None
-    ) -> Generator[BenchmarkJob, None, None]:
+    ) -> Generator[KeptJob, None, None]:
         """One job for each combination of the grid."""
         del previous_stage_result
         for options in get_iterator_from_grid_dict(args):
             yield self.job(options)
 
-    def job(self, options: dict[str, Any]) -> BenchmarkJob:
+    def job(self, options: dict[str, Any]) -> KeptJob:
         """The job of one combination.
 
         Raises:
-            OptionError: if its seed, model or data are wrong.
+            OptionError: if its seed, number of epochs, model or data are wrong.
         """
-        seed = options.get("seed", 0)
+        seed, epochs = options.get("seed", 0), options.get("max_epochs", DEFAULT_EPOCHS)
         seeds.check("benchmark.seed", seed)
+        if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1:
+            raise wrong_value("benchmark.max_epochs", epochs, "must be a whole number, at least 1", ())
         seeds.set_run_seed(seed)
         seed_everything(seed, workers=True, verbose=False)
         model = _built("model", get_model, options.get("model"), seed)
         # Looked up when used: `register` replaces anomalib's own, which drops the package of a class path.
         module = _built("data", anomalib.data.get_datamodule, options.get("data"), seed)
-        return BenchmarkJob(self.accelerator, model, module, seed, flatten_dict({**options, "seed": seed}))
+        flat = flatten_dict({**options, "seed": seed})
+        return KeptJob(self.accelerator, model, module, seed, flat, epochs=epochs)
 
 
 def _built(kind: str, build: Callable[..., Any], section: Any, seed: int) -> Any:
@@ -130,12 +138,14 @@ class SeededBenchmark(Benchmark):
         for options in get_iterator_from_grid_dict(dict(jobs)):
             SeededGenerator("cpu").job(options)
         redirect_logs(str(LOG))
-        failed = False
+        failed: list[str] = []
         for runner in runners:
             try:
                 runner.run(dict(jobs), None)
+            except StageError as error:
+                failed.append(str(error))
             except Exception:
                 logger.exception("A runner of the benchmark failed.")
-                failed = True
+                failed.append(f"some jobs of the benchmark failed; their errors are in {LOG.resolve()}")
         if failed:
-            raise BenchmarkError(f"some jobs of the benchmark failed; their errors are in {LOG.resolve()}")
+            raise BenchmarkError(". ".join(failed))

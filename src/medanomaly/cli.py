@@ -149,7 +149,7 @@ def _run(args: list[str]) -> int:
     if args and args[0] in PASSED_ON:
         return _anomalib(args)
     parser = build_parser()
-    if args and args[0].startswith("--") and not any(o.startswith(args[0]) for o in parser._option_string_actions):
+    if args and args[0].startswith("--") and args[0] not in parser._option_string_actions:
         close = nearest(args[0], parser._option_string_actions)
         parser.error(f"no option '{args[0]}'" + (f"; did you mean '{close}'?" if close else "."))
     if args and not args[0].startswith("-"):

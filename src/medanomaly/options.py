@@ -8,6 +8,8 @@ import re
 import shlex
 from collections.abc import Callable, Iterable
 
+#: Epochs when neither a configuration nor an option says: lightning's own default is 1,000.
+DEFAULT_EPOCHS = 30
 #: Exit status after a wrong option, bundle, input or folder.
 WRONG = 2
 

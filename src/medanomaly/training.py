@@ -29,14 +29,11 @@ from medanomaly.failures import FAILED, cannot_write, fail, fail_traced, refused
 from medanomaly.imaging import ImageError
 from medanomaly.interrupt import stopped
 from medanomaly.models.backbone import BackboneError
-from medanomaly.options import OptionError, wrong_value
+from medanomaly.options import DEFAULT_EPOCHS, OptionError, wrong_value
 from medanomaly.parsing import Typed, explain
 from medanomaly.registry import PluginError, plugins, register
 
 logger = logging.getLogger(__name__)
-
-#: Epochs when neither a configuration nor an option says: lightning's own default is 1,000.
-DEFAULT_EPOCHS = 30
 
 _KINDS = {"--model": "model", "--data": "data"}
 

@@ -13,7 +13,10 @@ from medanomaly.options import WRONG, one_line, shown, suggestion, wrong_value
 
 
 class Parser(argparse.ArgumentParser):
-    """As argparse's, but an error is one line, without the usage, and names what is nearest."""
+    """As argparse's, but an error is one line, without the usage, and names what is nearest; no name is cut short."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
     def error(self, message: str) -> NoReturn:
         """Print the line and end with status 2."""
@@ -36,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         if args is not None and self._subparsers is None:
             for arg in args[: args.index("--") if "--" in args else None]:
                 name = arg.partition("=")[0]
-                if name.startswith("--") and not any(option.startswith(name) for option in known):
+                if name.startswith("--") and name not in known:
                     self._no_option(name)
         return super().parse_known_args(args, namespace)
 
