@@ -85,6 +85,6 @@ class KeptJob(BenchmarkJob):
             StageError: if a stage after some test failed; the table is written all the same.
         """
         BenchmarkJob.save(result)
-        bad = result.loc[result["failed"] > 0, "folder"] if "failed" in result else []
+        bad: list[str] = list(result.loc[result["failed"] > 0, "folder"]) if "failed" in result else []
         if len(bad):
             raise StageError(f"the tests are done, and something failed after them: see failures in {', '.join(bad)}")

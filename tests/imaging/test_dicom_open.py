@@ -26,6 +26,7 @@ from tests.imaging.dicom_files import SECONDARY_CAPTURE, dataset, in_rle, write_
 from medanomaly.imaging import ImageError, decode, decode_mask, frames, looks_like_dicom
 from medanomaly.imaging.decode import read
 from medanomaly.imaging.dicom_head import is_dicom
+from medanomaly.imaging.search import search
 
 GREY = (np.add.outer(np.arange(16), np.arange(16)) * 8).astype(np.uint8)
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -58,6 +59,7 @@ def bare(path, syntax, meta=False):
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian])
 def test_files_without_preamble_are_read(tmp_path, syntax, meta):
     path = bare(tmp_path / "IM000001", syntax, meta)
+    assert search(tmp_path).files == [path]
     assert looks_like_dicom(path)
     np.testing.assert_array_equal(read(path).pixels, GREY.astype(np.float32) * 16)
     assert frames(path) == [str(path)]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medanomaly.edge.result import Failure
-from medanomaly.imaging import ImageError, inside
+from medanomaly.imaging import ImageError, inside, looks_like_dicom
 from medanomaly.imaging.passed_over import LINKED, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
-from medanomaly.imaging.search import is_dicom, known_kind, maybe_dicom, of_system, result_folders, unfinished
+from medanomaly.imaging.search import known_kind, maybe_dicom, of_system, result_folders, unfinished
 
 #: An empty file may be a name whose content is on the way: it waits so many times as long.
 _EMPTY = 10
@@ -75,7 +75,7 @@ def arrivals(
                 growing[path] = _Seen(state, now)
             elif now - seen.since >= settle * (1 if found.st_size else _EMPTY):
                 del growing[path]
-                if known_kind(path, suffixes) or is_dicom(path):
+                if known_kind(path, suffixes) or looks_like_dicom(path):
                     handed.add(path)
                     yield path
                 else:  # looked into again when it changes

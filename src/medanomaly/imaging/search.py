@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from medanomaly.imaging.decode import IMAGE_SUFFIXES
+from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.passed_over import AGAIN, LOOP, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
 
 #: What macOS, Windows, Linux and the servers of Synology and QNAP put into folders, in lower case; and the table of
@@ -78,15 +79,6 @@ def known_kind(name: str, suffixes: Collection[str]) -> bool:
 def maybe_dicom(name: str, suffixes: Collection[str]) -> bool:
     """Whether a file of this name must be looked into: DICOM often has no suffix, or one of digits."""
     return ".dcm" in suffixes and PurePath(name).suffix.lower() not in _NEVER_DICOM
-
-
-def is_dicom(path: str | Path) -> bool:
-    """Whether a file is DICOM: 4 bytes at 128 say so. False where it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def result_folders(names: Iterable[str]) -> frozenset[str]:
@@ -185,7 +177,7 @@ def _reason(path: str, is_file: bool, is_link: bool, suffixes: Collection[str] |
         return OTHER
     if suffixes is None or known_kind(name, suffixes):
         return None
-    return None if is_file and maybe_dicom(name, suffixes) and is_dicom(path) else OTHER
+    return None if is_file and maybe_dicom(name, suffixes) and looks_like_dicom(path) else OTHER
 
 
 class _Tree:
