@@ -100,7 +100,7 @@ CASES = {
     "report RUN --out .": ".: cannot be written (it is a folder). Name a file with --out",
     "demo --out FILE": "file: cannot be written",
     "demo --out /proc/none/o": "/proc/none/o: cannot be written",
-    "export --run RUN --out /proc/none/o": "/proc/none/o: cannot be written",
+    "export --run RUN --out /proc/none/o": "/proc/none: cannot be written",
     # An unreadable file.
     "decide RUN --rule youden --scores latin.csv": "latin.csv: cannot be read",
     "decide RUN --rule youden --scores less.csv": "less.csv: needs the columns",

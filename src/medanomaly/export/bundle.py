@@ -76,7 +76,7 @@ def export_run(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ExportError(cannot_write(out, error, "Name another place with --out.")) from error
+        raise ExportError(cannot_write(error.filename or out, error, "Name another place with --out.")) from error
     with _naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=_hidden(out)) as temporary:
         part = Path(temporary) / "bundle"
         part.mkdir()
