@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -82,3 +85,36 @@ def test_it_holds_one_picture(tmp_path):
     assert frames(path) == [str(path)]
     with pytest.raises(ImageError, match="no frame 2"):
         decode(f"{path}#frame=2")
+
+
+def png_of(width: int, height: int) -> bytes:
+    """A PNG of that size with next to no pixels."""
+
+    def part(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    head = part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", zlib.compress(b"\0")) + part(b"IEND", b"")
+
+
+def tiff_of(width: int, height: int) -> bytes:
+    """A TIFF of that size with one short strip."""
+    tags = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: height, 279: 8}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 16) + bytes(8) + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("name", ["a.pgm", "a.tif", "a.png", "a.bmp"])
+def test_what_a_header_alone_refuses_is_refused_before_it_is_read(tmp_path, name):
+    """The page takes files in by their header."""
+    huge = {
+        "a.pgm": b"P5\n60000 60000\n255\n" + bytes(100),
+        "a.tif": tiff_of(60000, 60000),
+        "a.png": png_of(60000, 60000),
+        "a.bmp": b"BM"
+        + struct.pack("<IIIIiiHHIIiiII", 154, 0, 54, 40, 60000, 60000, 1, 24, 0, 100, 0, 0, 0, 0)
+        + bytes(100),
+    }
+    (tmp_path / name).write_bytes(huge[name])
+    with pytest.raises(ImageError, match=rf"{name}: "):
+        frames(tmp_path / name)

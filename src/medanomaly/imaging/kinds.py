@@ -6,7 +6,7 @@ import zlib
 
 READABLE = (
     "Readable: PNG, JPEG, TIFF, BMP, PBM, PGM and PPM, 8 or 16 bit, grey or colour, TIFF also as 32-bit float; and "
-    "DICOM files."
+    "DICOM files, which have DICM at byte 128 or begin with DICOM elements."
 )
 
 _CONVERT = "Convert it to PNG or TIFF."

@@ -15,7 +15,7 @@ from medanomaly.imaging.errors import MAX_PIXELS, ImageError
 from medanomaly.imaging.header import Header, HeaderError, read_header
 from medanomaly.imaging.kinds import kind_of
 from medanomaly.imaging.picture import Picture, three_channels
-from medanomaly.imaging.pnm import is_pnm, read_pnm, read_pnm_header
+from medanomaly.imaging.pnm import Pnm, is_pnm, read_pnm, read_pnm_header
 from medanomaly.imaging.tiff_directory import Source, TiffError
 from medanomaly.imaging.tiff_layout import Layout, layout_of, size_of
 from medanomaly.imaging.tiff_page import read_alpha, read_page
@@ -102,9 +102,15 @@ def count_pages(path: Path) -> int:
     """
     if _begin(path)[:4] in _TIFF:
         with _tiff_faults(path):
-            return stack_of(path).frames
+            count = stack_of(path).frames
+        if count == 1:
+            with _tiff(path, 1):  # of several, each is looked at when it is read
+                pass
+        return count
     content = _content(path)
-    if not is_pnm(content):
+    if is_pnm(content):
+        _pnm_header(path, content, None)
+    else:
         _header(path, content, None)
     return 1
 
@@ -203,11 +209,19 @@ def _read(path: Path, content: bytes, frame: int | None, reduction: Reduction | 
     return Picture(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape, lossy=header.lossy)
 
 
-def _read_pnm(path: Path, content: bytes, frame: int | None) -> Picture:
+def _pnm_header(path: Path, content: bytes, frame: int | None) -> Pnm:
     try:
         header = read_pnm_header(content)
-        _check_size(path, header.width, header.height)
-        _check_frame(path, frame, 1)
+    except HeaderError as error:
+        raise ImageError(f"{path}: {error}. Copy or export it again.") from error
+    _check_size(path, header.width, header.height)
+    _check_frame(path, frame, 1)
+    return header
+
+
+def _read_pnm(path: Path, content: bytes, frame: int | None) -> Picture:
+    header = _pnm_header(path, content, frame)
+    try:
         pixels = read_pnm(content, header)
     except HeaderError as error:
         raise ImageError(f"{path}: {error}. Copy or export it again.") from error
