@@ -17,13 +17,13 @@ MEANINGS = ("auto", "class", "group")
 #: Folders inside the abnormal directory whose images count as normal: MVTec's layout has ``test/good``.
 GOOD = frozenset({"good", "normal", "ok", "healthy"})
 
-#: Folders of one name and a number each: patients if they are so many, and hold so few images (median).
+#: Folders of one name and a number each are patients from this number on, with at most this many images (median).
 _NUMBERED, _FEW = 6, 30
-#: So many of them are patients whatever they hold.
+#: From this number on they are patients whatever they hold.
 _MANY = 20
 #: Folders of other names.
 _NAMED, _VERY_FEW = 12, 5
-#: With a word of these, so many are enough.
+#: With a word of these, this number is enough.
 _SAID, _WORDS = 3, frozenset({"patient", "patients", "pat", "subject", "sub", "case", "person", "exam", "study"})
 #: With a letter of these, a number of one digit is enough; ``grade1`` and ``class 2`` are no patients.
 _LETTERS = frozenset({"p", "pt", "s", "id"})

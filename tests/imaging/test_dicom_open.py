@@ -125,7 +125,7 @@ def test_deflated_files_are_read(tmp_path):
 
 
 def bomb(path, body, megabytes):
-    """A deflated file whose data set is followed by so many megabytes of zeros, in a thousandth of them."""
+    """A deflated file whose data set is followed by megabytes of zeros, in a thousandth of their size."""
     deflated(path, GREY, 8)
     content = path.read_bytes()
     start = 144 + int.from_bytes(content[140:144], "little")

@@ -35,7 +35,7 @@ class ArchiveError(ValueError):
 
 
 def wanted(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The files of a zip without those of the system and hidden ones, as of a folder."""
+    """The files of a zip without those of the system and hidden ones, by the rule for folders."""
     return [entry for entry in archive.infolist() if not entry.is_dir() and not in_system(entry.filename)]
 
 

@@ -13,7 +13,7 @@ MARKS = frozenset({"mask", "masks", "segmentation", "segmentations", "seg", "seg
     {"annotation", "annotations", "anno", "annot", "label", "labels"}
 )
 MASK_WORDS = MARKS | {"ann", "ano", "lesion", "lesions", "roi", "manual", "contour", "delineation", "binary"}
-#: A file that bears one of these and has no image is a mask whose image was not found.
+#: A file named with one of these that has no image is a mask whose image was not found.
 PLAIN_MARKS = frozenset({"mask", "masks", "segmentation", "segmentations", "groundtruth"})
 #: Folders so called hold masks.
 MASK_FOLDERS = PLAIN_MARKS | {"seg", "gt", "annotation", "annotations", "annot"}

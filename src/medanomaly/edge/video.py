@@ -84,7 +84,7 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
 
 
 def _ends_early(path: str, number: int, declared: float) -> str | None:
-    """Why a video of which so many frames came is not whole; None if it is, as far as can be told."""
+    """Why a video that gave this number of frames is not whole; None if it is, as far as can be told."""
     if number and declared and declared - number <= max(_LACKING * declared, 2):
         return None
     cut, listed = held(path)

@@ -19,7 +19,7 @@ from medanomaly.options import one_line
 #: Of which images pictures are written.
 WHICH = ("flagged", "all", "none")
 
-#: So many reasons of failed inputs are said at the end; all are in the records.
+#: Reasons of failed inputs that are said at the end; all are in the records.
 _REASONS = 3
 
 

@@ -106,7 +106,7 @@ class Collected:
     def _measure(self, rows: list[dict[str, Any]], batch: Any, first: int) -> None:
         """Histograms of the images whose pixels are known: normal ones, and abnormal ones with a mask.
 
-        Maps of another size than the masks, as of a network that does not enlarge its own, are brought to theirs.
+        Maps of another size than the masks, from a network that does not enlarge its own, are brought to theirs.
         """
         marked = batch.gt_mask.flatten(1).any(dim=1).cpu().numpy()
         known = np.flatnonzero(~np.array([row["abnormal"] for row in rows], dtype=bool) | marked)

@@ -130,7 +130,7 @@ def _hidden(out: Path) -> str:
 
 @contextmanager
 def _naming(out: Path) -> Iterator[None]:
-    """Name ``out`` in errors about the hidden folder that becomes it, or about no file by name: as of a full disk."""
+    """Name ``out`` in errors about the hidden folder that becomes it, or about no file by name, such as a full disk."""
     try:
         yield
     except OSError as error:

@@ -6,7 +6,7 @@ import stat
 import struct
 from pathlib import Path
 
-#: So many bytes tell.
+#: Bytes that tell.
 HEAD = 512
 
 #: Value representations of explicit data sets (PS3.5 6.2); those after the bar have a length of four bytes.
@@ -17,7 +17,7 @@ _SHORT, _LONG = (
 )
 #: No value among the first elements of an image is longer.
 _LONGEST = 4096
-#: So many elements, one after the other in ascending order, are no chance.
+#: Elements, one after the other in ascending order, that are no chance.
 _ELEMENTS = 3
 
 

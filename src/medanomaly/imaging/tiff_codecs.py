@@ -70,7 +70,7 @@ def _inflated(raw: bytes, size: int) -> bytes:
 
 
 def _by_libtiff(raw: bytes, size: int, compression: int) -> bytes:
-    """Show OpenCV the strip as an image of 16 bits, whose rows are so many of its bytes.
+    """Show OpenCV the strip as an image of 16 bits, whose rows hold a fixed number of its bytes.
 
     libtiff knows nothing of what they mean. Of 16 bits OpenCV takes what is whole or nothing, and in the byte order of
     this machine nothing is turned. The rows come out even, because what yields zeros is put in front.

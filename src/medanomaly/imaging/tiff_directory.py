@@ -31,7 +31,7 @@ class Source:
         self.size = file.seek(0, 2)
 
     def take(self, place: int, length: int) -> bytes:
-        """So many bytes from ``place`` on; a part of the file that is not there is a :class:`TiffError`."""
+        """Bytes from ``place`` on; a part of the file that is not there is a :class:`TiffError`."""
         if place < 0 or length < 0 or place + length > self.size:
             raise TiffError("is truncated (part of it lies beyond the end of the file)")
         self._file.seek(place)
@@ -72,7 +72,7 @@ class Directory:
         return tag in self._entries
 
     def numbers(self, tag: int, most: int = 16) -> tuple[int, ...]:
-        """The first of the integers of a tag, at most so many; empty if it is not there or holds none."""
+        """The first integers of a tag, up to a number; empty if it is not there or holds none."""
         kind, number, value = self._entries.get(tag, (0, 0, b""))
         letter = _INTEGERS.get(kind)
         if letter is None or number < 1:

@@ -51,7 +51,7 @@ class Layout:
         compression: As the specification numbers it.
         predictor: 1 for none, 2 for differences, 3 for those of floats.
         samples: Of a pixel as stored.
-        colours: Of these the first so many are colour.
+        colours: The number of these, from the first, that are colour.
         alpha: Which is alpha, or None.
         apart: Whether each sample is a plane of its own.
         part: Height and width of a strip or tile.
