@@ -24,8 +24,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from medanomaly.app.files import Files
 from medanomaly.app.page_list import ROWS
+
+from medanomaly.app.files import Files
 from medanomaly.app.uploads import Limits
 from medanomaly.app.worklist import Worklist
 from medanomaly.edge import Detector, Failure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shutil
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -20,24 +20,49 @@ playwright.expect.set_options(timeout=20_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+#: A canvas as the browser has it, as bytes in base64: kilobytes, not a list of numbers.
+_PIXELS = """canvas => {
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  let text = "";
+  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
+  return [width, height, btoa(text)];
+}"""
+
+
 class Desk:
     """One page in a browser.
 
     Args:
         context: Of the browser; kept apart from others'.
         url: Of the server.
+        reader: Who reads; None to be asked.
+        follow: Whether the next unmarked image follows after a mark.
+        script: Run in the page before anything else.
     """
 
-    def __init__(self, context: playwright.BrowserContext, url: str) -> None:
+    def __init__(
+        self,
+        context: playwright.BrowserContext,
+        url: str,
+        reader: str | None = "KR",
+        follow: bool = False,
+        script: str = "",
+    ) -> None:
         self.elsewhere: list[str] = []
         self.asked: list[str] = []
         self.errors: list[str] = []
         self.page = context.new_page()
+        known = "" if reader is None else f"localStorage.setItem('medanomaly.reader', {json.dumps(reader)});"
+        self.page.add_init_script(
+            f"{script};{known} localStorage.setItem('medanomaly.follow', '{'on' if follow else 'off'}');"
+        )
         self.page.on("request", lambda request: self._seen(request.url, url))
         self.page.on("console", self._told)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.goto(url)
         self.page.locator("input[name=files]").wait_for(state="attached")
+        self.page.locator(".reading").wait_for(state="attached")
 
     def _seen(self, address: str, url: str) -> None:
         self.asked.append(address)
@@ -56,8 +81,13 @@ class Desk:
 
     def listed(self, rows: int) -> None:
         expect = playwright.expect
-        expect(self.page.locator("ol li")).to_have_count(rows, timeout=30_000)
-        expect(self.page.get_by_test_id("stProgress")).to_have_count(0, timeout=30_000)
+        expect(self.page.locator("ol li")).to_have_count(rows, timeout=40_000)
+        expect(self.page.locator(".progress")).to_be_hidden(timeout=40_000)
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until all of an image is on the screen."""
+        playwright.expect(self.page.locator(".reading")).to_have_attribute("data-state", "ready")
 
     @property
     def names(self) -> list[str]:
@@ -72,37 +102,37 @@ class Desk:
         self.heading(name)
 
     def heading(self, name: str) -> None:
-        """Wait until the viewer shows an image."""
-        playwright.expect(self.page.locator(".viewer .panes .image").last).to_have_attribute(
-            "alt", re.compile(f"^{re.escape(name)}")
-        )
+        """Wait until all of an image is on the screen: heading, picture and list."""
+        expect = playwright.expect
+        expect(self.page.locator(".title")).to_have_text(name)
+        self.ready()
+        label = re.compile(f"^{re.escape(name)}")
+        expect(self.page.locator(".viewer canvas.image").last).to_have_attribute("aria-label", label)
 
     def press(self, name: str) -> None:
-        self.idle()  # the viewer is drawn before its buttons are
         self.page.get_by_role("button", name=name).first.click()
 
     def view(self, name: str) -> None:
-        self.page.get_by_test_id("stMain").get_by_role("radio", name=name).or_(
-            self.page.get_by_test_id("stMain").locator("button", has_text=re.compile(f"^{name}"))
-        ).first.click()
+        main = self.page.get_by_test_id("stMain")
+        main.get_by_role("radio", name=name).or_(main.locator("button", has_text=re.compile(f"^{name}"))).first.click()
+
+    def said(self, text: str | re.Pattern[str]) -> None:
+        """Wait until the page has said something of what was done."""
+        playwright.expect(self.page.locator(".status")).to_contain_text(text)
 
     @property
     def note(self) -> playwright.Locator:
-        """The field of the chosen image's note; while the page changes, that of the image before may still be there."""
-        field = self.page.get_by_label("Note")
-        playwright.expect(field).to_have_count(1)
-        return field
+        """The field of the chosen image's note."""
+        return self.page.locator("[name=note]")
 
     def counts(self) -> str:
-        return self.page.locator(".st-key-which").inner_text()
+        return self.page.locator(".which").inner_text()
 
-    def picture(self, selector: str = ".panes .image") -> np.ndarray:
-        """A layer of the viewer as the browser has it: (H, W, 3 or 4), RGB."""
-        source = self.page.locator(f".viewer {selector}").last.get_attribute("src")
-        assert source is not None
-        data = np.frombuffer(base64.b64decode(source.split(",", 1)[1]), np.uint8)
-        picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-        return cv2.cvtColor(picture, cv2.COLOR_BGRA2RGBA if picture.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    def picture(self, selector: str = "canvas.image") -> np.ndarray:
+        """A layer of the viewer as the browser has it: (H, W, 3), RGB; (H, W, 4) of the heat map."""
+        width, height, data = self.page.locator(f".viewer {selector}").last.evaluate(_PIXELS)
+        pixels = np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)
+        return pixels if "heat" in selector else pixels[:, :, :3]
 
     def idle(self) -> None:
         """Wait until the page's script is through."""

@@ -21,6 +21,13 @@ from medanomaly.edge import Detector
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="browser tests need Debian's chromium")
 expect = playwright.expect
+#: A picture's pixels, RGBA, as the browser decoded them.
+DRAWN = """async image => {
+  await image.decode();
+  const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+}"""
 
 
 def test_views_and_zoom_are_the_browsers_own(desk, frames):
@@ -40,7 +47,7 @@ def test_views_and_zoom_are_the_browsers_own(desk, frames):
     assert page.locator(".viewer").get_attribute("data-zoom") == "1.00"
 
 
-def test_the_reconstruction_stands_beside_the_input(desk, frames):
+def test_what_the_model_saw_is_what_it_read_and_the_reconstruction_stands_beside_it(desk, frames, truth):
     desk.drop(*frames, rows=len(frames))
     desk.page.get_by_text("What the model saw").click()
     pictures = desk.page.get_by_role("img", name=re.compile("as the model (saw it|put it together again)$"))
@@ -49,26 +56,52 @@ def test_the_reconstruction_stands_beside_the_input(desk, frames):
     desk.choose(desk.names[-1])
     expect(desk.page.get_by_role("img", name=f"{desk.names[-1]} as the model saw it")).to_be_visible()
     expect(desk.page.get_by_role("img", name=f"{first} as the model saw it")).to_have_count(0)
-    shown = [picture.evaluate("image => [image.complete, image.naturalWidth]") for picture in pictures.all()]
-    assert all(complete and width > 0 for complete, width in shown)
-    assert not [address for address in desk.asked if re.match(r"http://[^/]+/media/", address)]
+    seen = [picture.evaluate(DRAWN) for picture in pictures.all()]
+    height, width = truth[-1].image.shape[:2]
+    for data in seen:
+        assert len(data) == 4 * height * width
+    shown = np.array(seen[0], np.uint8).reshape(height, width, 4)[:, :, :3]
+    np.testing.assert_array_equal(shown, np.rint(truth[-1].image * 255))
+    assert np.ptp(np.array(seen[1], np.uint8).reshape(height, width, 4)[:, :, :3]) > 20
 
 
-def test_a_video_has_a_timeline_to_jump_on(context, mean_bundle, tmp_path):
+def test_a_video_has_a_timeline_for_mouse_and_keys_and_marks_on_frames_and_segments(context, mean_bundle, tmp_path):
     video = movie(tmp_path / "capsule.avi", [20] * 10 + [230] * 3 + [20] * 20 + [160] * 2 + [20] * 5)
     with Serving(mean_bundle, marks=tmp_path / "marks") as serving:
         desk = Desk(context, serving.url)
         desk.drop(video, rows=1)
         expect(desk.page.locator("ol .said")).to_have_text("▶ 5 of 40 frames flagged")
         expect(desk.page.get_by_text("2 suspicious segments, 5 of 40 frames flagged")).to_be_visible()
-        timeline = desk.page.locator("svg[role=img]").first
+        timeline = desk.page.locator("svg.timeline")
         assert timeline.locator(".segment").count() == 2
         box = timeline.bounding_box()
         assert box is not None
         timeline.click(position={"x": box["width"] * (44 + 950 * 5 / 19.5) / 1000, "y": box["height"] / 2})
         desk.heading("capsule.avi#frame=11")
-        desk.page.get_by_text("0:16.5–0:17.0 · 2 frames").click()
-        wait(lambda: abs(int(desk.picture().mean()) - 160) < 5)
+        desk.page.keyboard.press("d")
+        expect(desk.page.locator("ol .mark")).to_have_text("1 frame: ✗ disagree 1")
+        expect(timeline.locator(".marked")).to_have_text(["✗"])
+        desk.page.keyboard.press(".")
+        desk.heading("capsule.avi#frame=12")
+        assert abs(int(desk.picture().mean()) - 230) < 5
+        desk.page.keyboard.press("]")
+        expect(desk.page.locator(".title")).to_have_text(re.compile("frame=3[45]$"))
+        desk.ready()
+        assert abs(int(desk.picture().mean()) - 160) < 5
+        desk.page.keyboard.press("Shift+A")
+        expect(desk.page.locator("ol .mark")).to_have_text("3 frames: ✓ agree 2, ✗ disagree 1")
+        expect(timeline.locator(".marked")).to_have_text(["✗", "✓", "✓"])
+        desk.page.keyboard.press("z")
+        expect(desk.page.locator("ol .mark")).to_have_text("1 frame: ✗ disagree 1")
+        timeline.focus()
+        desk.page.keyboard.press("Home")
+        desk.heading("capsule.avi#frame=1")
+        desk.page.keyboard.press("ArrowRight")
+        desk.heading("capsule.avi#frame=2")
+        desk.page.keyboard.press("p")
+        expect(desk.page.locator(".title")).to_have_text(re.compile("frame=[5-9]$"))
+        desk.page.keyboard.press("p")
+        expect(desk.page.get_by_role("button", name="Play")).to_have_attribute("aria-pressed", "false")
         desk.sound()
 
 
@@ -109,7 +142,7 @@ def test_names_are_text_and_never_markup(desk, frames, tmp_path):
     shutil.copy(frames[0], tmp_path / name)
     desk.drop(tmp_path / name, rows=1)
     assert desk.names == [name]
-    expect(desk.page.get_by_text(name).last).to_be_visible()
+    expect(desk.page.locator(".title")).to_have_text(name)
     assert desk.page.locator("img[src=x]").count() == 0
 
 
@@ -127,6 +160,14 @@ def test_a_stranger_is_not_served(served):
     """No file without the session's secret, no page under another site's name."""
     import http.client
 
+    for path in ("/", "/_stcore/host-config", "/static/js/none.js", "/take", "/read/code/reading.js"):
+        connection = http.client.HTTPConnection("127.0.0.1", served.port)
+        connection.request("GET", path, headers={"Host": "evil.example"})
+        assert connection.getresponse().status == 403, path
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], path
+        assert "streamlit.app" not in answer.read().decode(errors="replace"), path
     for path, headers in (("/take", {"X-Desk": "guess", "X-Name": "a.png"}), ("/take", {})):
         connection = http.client.HTTPConnection("127.0.0.1", served.port)
         connection.request("PUT", path, b"x", headers)

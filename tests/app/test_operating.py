@@ -10,7 +10,7 @@ import pytest
 from tests.app.conftest import add_scores
 
 from medanomaly.app.operating import ALARMS, SENSITIVITY, Curve, Point
-from medanomaly.app.page_point import cost_in_words
+from medanomaly.app.page_point import answer, cost_in_words
 from medanomaly.decision.decider import Decider
 from medanomaly.edge import Bundle
 from medanomaly.evidence.metrics import wilson
@@ -88,3 +88,17 @@ def test_the_bundle_gives_its_scores_or_says_why_not(mean_bundle, tmp_path):
     del card["validation"]
     (other / "card.json").write_text(json.dumps(card))
     assert "no validation scores" in Curve.of(Bundle.open(other))
+
+
+@pytest.mark.parametrize("asked", [ALARMS, SENSITIVITY])
+@pytest.mark.parametrize("other", [ALARMS, SENSITIVITY])
+@pytest.mark.parametrize("per_hundred", [0, 0.5, 1, 7, 15, 50, 97.5, 100])
+def test_the_slider_says_what_is_true_of_the_point_at_work(curve, asked, other, per_hundred):
+    """Whichever question was answered last, what stands beside the other is true of the threshold, and no looser."""
+    threshold = curve.threshold(asked, per_hundred)
+    cost, said = curve.cost(threshold), answer(curve, other, threshold, 0.5)
+    if other == ALARMS:
+        assert said - 0.5 < round(100 * cost.alarms.value, 9) <= said
+    else:
+        assert said <= round(100 * cost.sensitivity.value, 9) < said + 0.5 or said == 100
+    assert 0 <= said <= 100

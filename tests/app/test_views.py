@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -10,46 +14,86 @@ from tests.conftest import write_image
 from tests.imaging.dicom_files import write_dicom
 
 from medanomaly.app import picture
+from medanomaly.app.encoding import raw_values
 from medanomaly.app.header import header
 from medanomaly.app.layers import outline_path
-from medanomaly.app.looks import Look, payload
+from medanomaly.app.looks import Look, Looks
+from medanomaly.app.work import Work
 from medanomaly.imaging import ImageError, overlay
 from medanomaly.imaging.overlay import heat_layer
 
 
-def test_an_8_bit_image_is_shown_as_it_is(scored, tmp_path):
+@pytest.fixture
+def looks():
+    return Looks()
+
+
+def decoded(encoded) -> np.ndarray:
+    """A layer as the browser has it: (H, W, 3 or 4), RGB."""
+    pixels = cv2.imdecode(np.frombuffer(encoded.content, np.uint8), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+
+
+def sent_values(encoded) -> np.ndarray:
+    """Values as the contract of the pictures' address says."""
+    told = json.loads(encoded.headers["X-Picture"])
+    stored = np.frombuffer(encoded.content, "<u2").reshape(told["height"], told["width"])
+    return told["slope"] * stored + told["intercept"]
+
+
+def test_an_8_bit_image_is_shown_as_it_is(scored, looks, loaded, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
-    work = scored(write_image(tmp_path / "a.png", pixels))
-    np.testing.assert_array_equal(picture.display(work.items[0]), pixels)
-    assert not picture.values(work.items[0]).adjustable
+    item = scored(write_image(tmp_path / "a.png", pixels)).items[0]
+    np.testing.assert_array_equal(picture.display(picture.load(item)), pixels)
+    assert looks.values(item) is None
+    np.testing.assert_array_equal(decoded(looks.layer(loaded, item, "image", 1600)), pixels)
+    with pytest.raises(KeyError):
+        looks.layer(loaded, item, "values", 1600)
 
 
-def test_a_window_over_a_16_bit_image(scored, tmp_path):
+def test_what_the_model_saw_is_the_array_that_it_read(scored, looks, loaded, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+    item = scored(write_image(tmp_path / "a.png", pixels)).items[0]
+    read = loaded.bundle.reading.load(item.address)
+    seen = decoded(looks.layer(loaded, item, "input", 1600))
+    np.testing.assert_array_equal(seen, np.rint(read * 255))
+    assert seen.max() > 100
+
+
+def test_a_window_over_a_16_bit_image(scored, looks, loaded, tmp_path):
     ramp = np.arange(400, dtype=np.uint16).reshape(20, 20) * 10
     item = scored(write_image(tmp_path / "a.png", ramp)).items[0]
-    found = picture.values(item)
-    assert (found.adjustable, found.low, found.high) == (True, 0, 3990)
-    assert picture.display(item).max() <= 16  # as the file says, of 65535
-    assert found.suggested == found.preset(picture.PERCENTILES)
-    full = picture.display(item, found.preset(picture.FULL))
+    found = looks.values(item)
+    assert (found.low, found.high, found.filled) == (0, 3990, False)
+    assert found.middle == pytest.approx(np.percentile(ramp, (1, 99)))
+    assert picture.display(picture.load(item)).max() <= 16  # as the file says, of 65535
+    full = picture.display(picture.load(item), (1995, 3990))
     assert (full.min(), full.max()) == (0, 255)
-    narrow = picture.display(item, (2000, 200))
+    narrow = picture.display(picture.load(item), (2000, 200))
     assert (narrow[ramp < 1900] == 0).all()
     assert (narrow[ramp > 2100] == 255).all()
+    np.testing.assert_array_equal(sent_values(looks.layer(loaded, item, "values", 0)), ramp)
 
 
-def test_a_window_over_a_ct_is_in_its_own_units(scored, tmp_path):
-    hu = np.linspace(-1000, 1000, 400).reshape(20, 20)
+def test_a_window_over_a_ct_is_in_its_own_units(scored, looks, loaded, tmp_path):
+    hu = np.linspace(-1000, 1000, 400).round().reshape(20, 20)
     write_dicom(tmp_path / "ct.dcm", (hu + 1024).astype(np.uint16), 16, RescaleSlope=1, RescaleIntercept=-1024)
     item = scored(tmp_path / "ct.dcm").items[0]
-    found = picture.values(item)
+    found = looks.values(item)
     assert (found.low, found.high) == (-1000, 1000)
-    shown = picture.display(item, (40, 400))
+    np.testing.assert_array_equal(sent_values(looks.layer(loaded, item, "values", 0)), hu)
+    shown = picture.display(picture.load(item, voi=False), (40, 400))
     assert (shown[hu < -165] == 0).all()
     assert (shown[hu > 245] == 255).all()
 
 
-def test_monochrome1_is_turned_over_under_every_window(scored, tmp_path):
+def test_values_that_16_bits_do_not_hold_are_put_on_steps():
+    pixels = np.linspace(-0.5, 1.25, 400, dtype=np.float32).reshape(20, 20)
+    sent = raw_values(picture.Picture.of(pixels), -0.5, 1.25)
+    np.testing.assert_allclose(sent_values(sent), pixels, atol=1.75 / 65535)
+
+
+def test_monochrome1_is_turned_over_under_every_window(scored, looks, loaded, tmp_path):
     write_dicom(
         tmp_path / "film.dcm",
         np.arange(400, dtype=np.uint16).reshape(20, 20) * 100,
@@ -57,17 +101,50 @@ def test_monochrome1_is_turned_over_under_every_window(scored, tmp_path):
         PhotometricInterpretation="MONOCHROME1",
     )
     item = scored(tmp_path / "film.dcm").items[0]
-    for window in (None, picture.values(item).preset(picture.FULL)):
-        shown = picture.display(item, window)
+    for window in (None, (19950, 39900)):
+        shown = picture.display(picture.load(item, voi=window is None), window)
         assert shown[0, 0, 0] > shown[-1, -1, 0]
+    assert json.loads(looks.layer(loaded, item, "values", 0).headers["X-Picture"])["inverted"]
 
 
-def test_thumbnails_are_small_and_upright(scored, tmp_path):
+def test_thumbnails_are_small_and_upright(scored, looks, loaded, tmp_path):
     work = scored(grey(tmp_path / "a.jpg", 90, (600, 300)), grey(tmp_path / "b.png", 90, (600, 300)))
     for item in work.items:
-        small = cv2.imdecode(np.frombuffer(picture.thumbnail(item), np.uint8), cv2.IMREAD_COLOR)
+        small = decoded(looks.layer(loaded, item, "thumbnail", 0))
         assert small.shape == (96, 48, 3)
         assert abs(int(small.mean()) - 90) <= 2
+
+
+def test_each_image_is_decoded_once_whatever_is_asked_of_it(scored, looks, loaded, tmp_path, monkeypatch):
+    ramp = (np.arange(400, dtype=np.uint16) * 100).reshape(20, 20)
+    colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    work = scored(write_image(tmp_path / "deep.png", ramp), write_image(tmp_path / "a.png", colour))
+    read = []
+    monkeypatch.setattr(picture, "read", lambda *a, real=picture.read, **k: read.append(a) or real(*a, **k))
+    for item in work.items:
+        for layer, size in (("image", 1600), ("image", 0), ("heat", 1600), ("input", 0), ("thumbnail", 96)) * 2:
+            looks.layer(loaded, item, layer, size)
+        looks.look(loaded, item)
+        looks.values(item)
+    assert len(read) == len(work.items)
+
+
+def test_two_threads_that_want_one_image_decode_it_once(scored, looks, loaded, tmp_path, monkeypatch):
+    item = scored(grey(tmp_path / "a.png", 90, (600, 300))).items[0]
+    read = []
+
+    def slow(*given, real=picture.read, **how):
+        read.append(given)
+        time.sleep(0.1)
+        return real(*given, **how)
+
+    monkeypatch.setattr(picture, "read", slow)
+    work = Work()
+    asked = [work.ask((layer,), partial(looks.layer, loaded, item, layer, 1600)) for layer in ("image", "heat")]
+    asked.append(work.ask(("image",), partial(looks.layer, loaded, item, "image", 1600)))
+    assert [future.result(20).kind for future in asked] == ["image/jpeg", "image/png", "image/jpeg"]
+    assert len(read) == 1
+    work.close()
 
 
 def test_the_outline_runs_along_the_borders_of_pixels():
@@ -97,16 +174,28 @@ def test_layers_lie_where_the_lesion_is(scored, tmp_path):
     assert 55 <= columns.mean() <= 90
     assert 4 <= rows_.mean() <= 28
     assert look.layers.marked == pytest.approx(look.result.mask_at_original().mean())
-    data = payload(work.items[0], look, None)
-    assert (data["width"], data["height"]) == (96, 64)
-    assert data["path"].startswith("M")
-    assert "a.png: normal" in data["alt"]
+    assert look.layers.shape == (64, 96)
+    assert look.layers.path.startswith("M")
 
 
-def test_a_large_image_is_sent_smaller_with_its_layers(scored, tmp_path):
-    work = scored(grey(tmp_path / "a.png", 200, (800, 3200)))
-    data = payload(work.items[0], Look.at(work.detector, work.items[0]), None)
-    assert (data["width"], data["height"]) == (1600, 400)
+def test_a_large_image_is_sent_smaller_with_its_layers(scored, looks, loaded, tmp_path):
+    item = scored(grey(tmp_path / "a.png", 200, (800, 3200))).items[0]
+    assert decoded(looks.layer(loaded, item, "image", 1600)).shape == (400, 1600, 3)
+    assert decoded(looks.layer(loaded, item, "image", 0)).shape == (800, 3200, 3)
+    assert looks.look(loaded, item).layers.shape == (400, 1600)
+    assert max(looks.look(loaded, item).layers.heat.shape) <= 512
+
+
+def test_layers_of_a_large_image_lie_where_those_of_the_small_one_do(scored, tmp_path):
+    pixels = np.zeros((2048, 3072, 3), np.uint8)
+    pixels[256:768, 1920:2688] = 255
+    small = np.ascontiguousarray(pixels[::2, ::2])
+    work = scored(write_image(tmp_path / "a.png", pixels), write_image(tmp_path / "b.png", small))
+    large, same = (Look.at(work.detector, item).layers for item in work.items)
+    assert large.shape == (1067, 1600)
+    assert large.marked == pytest.approx(same.marked, abs=0.002)
+    enlarged = cv2.resize(same.heat, large.heat.shape[1::-1])
+    assert np.abs(enlarged.astype(int) - large.heat)[:, :, 3].mean() < 2
 
 
 def test_the_heat_layer_has_the_colours_of_the_overlay():

@@ -1,8 +1,7 @@
-"""The parts of the page that Streamlit has no element for: drop field, list, viewer and timeline."""
+"""The parts of the page that Streamlit has no element for: the drop field, and the reading part."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,12 @@ from typing import Any
 import streamlit as st
 
 _STATIC = Path(__file__).parent / "static"
-_HTML = {"list": "<ol></ol>", "timeline": '<svg viewBox="0 0 1000 140" role="img"></svg>'}
+#: The reading part is several files, which the browser loads from the page's own address. Streamlit takes what has one
+#: line for a path.
+_LOADER = """
+const code = await import(new URL("/read/code/reading.js", location.origin));
+export default code.default;
+"""
 
 
 @cache
@@ -18,24 +22,28 @@ def _component(name: str) -> Any:
     def text(suffix: str) -> str:
         return (_STATIC / f"{name}.{suffix}").read_text(encoding="utf-8")
 
-    html = _HTML.get(name) or text("html")
-    return st.components.v2.component(f"medanomaly.{name}", html=html, css=text("css"), js=text("js"))
+    code = _LOADER if name == "reading" else text("js")
+    return st.components.v2.component(f"medanomaly.{name}", html=text("html"), css=text("css"), js=code)
 
 
-def mount(name: str, key: str, data: dict[str, Any], on_pick: Callable[[int], None] | None = None) -> int | None:
-    """Show a part; returns the number that was picked in it since the last run, or None.
+def drop(data: dict[str, Any]) -> int | None:
+    """Show the drop field; returns how many files are on their way since the last run, or None.
 
     Args:
-        name: ``drop``, ``list``, ``viewer`` or ``timeline``.
-        key: Of this instance.
         data: Plain values; it sets them as text and attributes, never as HTML.
-        on_pick: Called with the number before the script runs, so that none is lost where runs follow each other fast.
     """
+    # Streamlit returns a trigger's value only where it has a callback.
+    return _component("drop")(key="drop", data=data, on_pick_change=lambda: None).pick
 
-    def picked() -> None:
-        # Streamlit returns a trigger's value only where it has a callback.
-        number = st.session_state[key].pick
-        if on_pick is not None and number is not None:
-            on_pick(number)
 
-    return _component(name)(key=key, data=data, on_pick_change=picked).pick
+def reading(data: dict[str, Any]) -> str:
+    """Show the reading part: list, picture, figures, marks; returns the reader's name.
+
+    Args:
+        data: Plain values: ``token`` of the session, ``bundle`` and ``threshold`` in use, how many ``bundles`` there
+            are, and the ``reader`` that this returned last.
+    """
+    found = _component("reading")(
+        key="reading", data=data, default={"reader": data["reader"]}, on_reader_change=lambda: None
+    )
+    return str(found.reader or "")

@@ -12,22 +12,31 @@ import threading
 import time
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from medanomaly.app.files import Files
+from medanomaly.app.looks import Looks
+from medanomaly.app.marking import Marking
 from medanomaly.app.operating import Curve
-from medanomaly.app.picture import thumbnail
 from medanomaly.app.store import Key, Store
 from medanomaly.app.uploads import Limits
+from medanomaly.app.weight import weight
+from medanomaly.app.work import Work, budget
 from medanomaly.app.worklist import Item, Worklist
 from medanomaly.edge import Bundle, Detector
 from medanomaly.edge.bundle import CARD, sha256
 from medanomaly.edge.reconstruction import Reconstructor
-from medanomaly.imaging import ImageError
 
 _PREFIX = "medanomaly-app-"
 _LOCK = "in-use"
-#: So many thumbnails of a session are kept, some 3 KiB each.
-_THUMBNAILS = 4000
+
+
+class Careful(Detector):
+    """A detector that reads large images one after the other: nine of 100 million pixels took 4 GB."""
+
+    def _read(self, image: Any, name: str = "image") -> Any:
+        with budget.hold(weight(str(image)) if isinstance(image, str | Path) else 0):
+            return super()._read(image, name)
 
 
 class Loaded:
@@ -43,7 +52,7 @@ class Loaded:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.bundle = Bundle.open(path)
-        self.detector = Detector(self.bundle, hint="throughput", threads=threads)
+        self.detector = Careful(self.bundle, hint="throughput", threads=threads)
         #: Of the card, which names the SHA-256 of graph and weights, the reading and the threshold.
         self.hash = sha256(path / CARD)
         self.curve = Curve.of(self.bundle)
@@ -72,9 +81,9 @@ class Loaded:
             return float(own)
         return self.curve.p_value(raw) if isinstance(self.curve, Curve) else None
 
-    def key(self, item: Item) -> Key:
-        """What marks on an image belong to."""
-        return Key(self.hash, item.name, item.file.sha256)
+    def key(self, item: Item, reader: str = "") -> Key:
+        """What a reader's mark on an image belongs to."""
+        return Key(self.hash, item.name, item.file.sha256, reader)
 
 
 class Desk:
@@ -90,28 +99,16 @@ class Desk:
         self.files = Files(self.folder, room.limits)
         self.attached = 0
         self.left = 0.0
-        self._room = room
+        self.room = room
         self._lock = threading.Lock()
         self._worklists: dict[int, Worklist] = {}
-        self._thumbnails: dict[str, bytes | None] = {}
-
-    def thumbnail(self, item: Item) -> bytes | None:
-        """A small JPEG of an image, kept for the next time; None if it cannot be read."""
-        if item.address not in self._thumbnails:
-            if len(self._thumbnails) >= _THUMBNAILS:
-                self._thumbnails.pop(next(iter(self._thumbnails)))
-            try:
-                self._thumbnails[item.address] = thumbnail(item)
-            except ImageError:
-                self._thumbnails[item.address] = None
-        return self._thumbnails[item.address]
 
     def worklist(self, bundle: int) -> Worklist:
         """That of a bundle, by its number; scoring goes on with what came since."""
         with self._lock:
             if bundle not in self._worklists:
-                detector = self._room.bundles[bundle].detector
-                self._worklists[bundle] = Worklist(detector, self.files, self._room.every)
+                detector = self.room.bundles[bundle].detector
+                self._worklists[bundle] = Worklist(detector, self.files, self.room.every)
             worklist = self._worklists[bundle]
         worklist.score()
         return worklist
@@ -121,6 +118,7 @@ class Desk:
         self.files.close()
         for worklist in self._worklists.values():
             worklist.close()
+        self.room.looks.forget(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -147,6 +145,7 @@ class Room:
     ) -> None:
         self.bundles, self.store, self.limits, self.every = bundles, store, limits or Limits(), every
         self.grace = grace
+        self.marking, self.looks, self.work = Marking(store), Looks(), Work()
         base = temporary or Path(tempfile.gettempdir())
         sweep(base)
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
@@ -192,6 +191,7 @@ class Room:
         """Clear all desks and remove everything that was uploaded."""
         with self._lock:
             desks, self._desks = list(self._desks.values()), {}
+        self.work.close()
         for desk in desks:
             desk.close()
         shutil.rmtree(self.folder, ignore_errors=True)

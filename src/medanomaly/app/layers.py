@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from medanomaly.app.picture import shrunk
 from medanomaly.edge import Result
-from medanomaly.imaging import heat_layer
+from medanomaly.imaging import Place, heat_layer
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,13 @@ class Layers:
     """Layers of one image, at the size of the shown picture.
 
     Args:
+        shape: Height and width of the shown picture.
         heat: (H, W, 4) uint8, RGB and opacity; None if the model draws none.
         path: Outline of the marked pixels as an SVG path in pixels; empty if none are.
         marked: Share of the image's pixels that are marked, in [0, 1]; None if the model draws no map.
     """
 
+    shape: tuple[int, int]
     heat: np.ndarray | None = None
     path: str = ""
     marked: float | None = None
@@ -29,11 +31,25 @@ class Layers:
     @classmethod
     def of(cls, result: Result, largest: int) -> Layers:
         """Of a result, for a picture of at most ``largest`` pixels a side."""
+        result = _smaller(result, largest)
         heat, mask = result.heat_at_original(), result.mask_at_original()
         if heat is None or mask is None:
-            return cls()
+            return cls(result.original_size)
         small = shrunk(mask.astype(np.float32), largest) >= 0.5
-        return cls(heat_layer(shrunk(heat, largest)), outline_path(small), float(mask.mean()))
+        return cls(small.shape, heat_layer(shrunk(heat, largest)), outline_path(small), float(mask.mean()))
+
+
+def _smaller(result: Result, largest: int) -> Result:
+    """A result whose image was at most so large: of 100 million pixels the map alone would take 400 MB."""
+    place = result.place
+    if place is None or max(place.shape) <= largest:
+        return result
+    factor = largest / max(place.shape)
+    shape = (max(1, round(place.shape[0] * factor)), max(1, round(place.shape[1] * factor)))
+    top, left = min(round(place.top * factor), shape[0] - 1), min(round(place.left * factor), shape[1] - 1)
+    bottom = min(shape[0], max(top + 1, round((place.top + place.height) * factor)))
+    right = min(shape[1], max(left + 1, round((place.left + place.width) * factor)))
+    return replace(result, place=Place(shape, top, left, bottom - top, right - left, place.inside))
 
 
 def outline_path(mask: np.ndarray) -> str:

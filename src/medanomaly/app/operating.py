@@ -98,8 +98,10 @@ class Curve:
         Args:
             question: ``alarms``: at most so many of 100 healthy images are flagged, as few missed as that allows.
                 ``sensitivity``: at least so many of 100 abnormal ones are flagged, with as few false alarms.
-            per_hundred: 0 to 100; for sensitivity above 0.
+            per_hundred: 0 to 100; to find at least none, nothing is flagged.
         """
+        if question == SENSITIVITY and per_hundred <= 0:
+            return float(max(self.normal.max(), self.abnormal.max()))
         if question == ALARMS:
             if per_hundred >= 100:
                 lowest = min(self.normal.min(), self.abnormal.min() if len(self.abnormal) else np.inf)

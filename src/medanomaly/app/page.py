@@ -6,10 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from medanomaly.app.components import reading
 from medanomaly.app.page_evidence import show_evidence
-from medanomaly.app.page_list import show_list
 from medanomaly.app.page_side import show_side
-from medanomaly.app.page_viewer import show_viewer
 from medanomaly.app.state import Page
 
 NOTICE = (
@@ -20,10 +19,6 @@ _STYLE = """<style>
 [data-testid="stHeader"] { background: transparent; height: 3rem; }
 [data-testid="stHeader"], [data-testid="stHeader"] * { pointer-events: none !important; }
 [data-testid="stHeader"] button, [data-testid="stHeader"] button * { pointer-events: auto !important; }
-[class*="st-key-segment-"] button { min-height: 1.9rem; padding: 0 0.6rem; }
-[class*="st-key-segment-"] button p { font-size: 0.8rem; }
-.st-key-which button { padding: 0 0.35rem; min-height: 1.9rem; }
-.st-key-which button p { font-size: 0.78rem; }
 @media (max-width: 1100px) { [data-testid="stSidebar"] { width: 15rem !important; min-width: 15rem !important; } }
 [data-testid="stMainBlockContainer"] { padding: 0.6rem 1.25rem 1rem; }
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.6rem; }
@@ -49,9 +44,22 @@ def main() -> None:
     if view == "Evidence":
         show_evidence(page)
         return
-    page.state.drawn = page.state.selected
-    left, right = st.columns([1, 2], gap="medium")
-    with left:
-        st.fragment(show_list, run_every=1.0 if page.worklist.busy else None)(page)
-    with right:
-        show_viewer(page)
+    show_reading(page)
+
+
+def show_reading(page: Page) -> None:
+    """Show list, picture, figures and marks: one part, in which the browser alone says what is shown."""
+    state = page.state
+    said = reading(
+        {
+            "token": page.desk.token,
+            "bundle": state.bundle,
+            "threshold": state.threshold,
+            "bundles": len(page.room.bundles),
+            "files": len(page.desk.files.accepted) + page.desk.files.waiting,
+            "reader": state.reader,
+        }
+    )
+    if said != state.reader:
+        state.reader = said
+        st.rerun()  # the export is this reader's

@@ -7,10 +7,10 @@ from typing import Any
 
 import streamlit as st
 
+from medanomaly.app.chart import distribution
 from medanomaly.app.operating import ALARMS, Curve, Share
-from medanomaly.app.page_scores import distribution
 from medanomaly.app.state import Page
-from medanomaly.app.wording import escaped
+from medanomaly.app.wording import escaped, plain, table
 from medanomaly.evidence import wording
 from medanomaly.evidence.honesty import told
 
@@ -34,8 +34,8 @@ _POINTS = (1, 2, 5, 10, 20, 50)
 def show_evidence(page: Page) -> None:
     """Show what the bundle's card holds of its report."""
     card = page.loaded.bundle.card
-    st.markdown(f"#### {escaped(page.loaded.name)}")
-    st.markdown(escaped(str(card.get("intended_use") or "This bundle says nothing of its intended use.")))
+    st.html(plain(page.loaded.name, strong=True))
+    st.html(plain(str(card.get("intended_use") or "This bundle says nothing of its intended use.")))
     for caveat in card.get("caveats") or []:
         show = st.warning if caveat.get("severity") == "warning" else st.info
         show(f"**{escaped(str(caveat.get('title')))}.** {escaped(str(caveat.get('text')))}")
@@ -56,13 +56,13 @@ def _checks(card: Mapping[str, Any]) -> None:
     st.markdown("**Honesty checks**")
     image = (card.get("results") or {}).get("image") or {}
     for one in told(checks, image.get("auroc") or {}, bool((card.get("data") or {}).get("groups_known"))):
-        with st.expander(f"{one['title']} {_STATES[one['state']]} {one['verdict']}"):
-            st.markdown(escaped(one["text"]))
+        with st.expander(escaped(f"{one['title']} {_STATES[one['state']]} {one['verdict']}")):
+            st.html(plain(one["text"]))
             if one["facts"]:
-                st.table([{"what": name, "is": text} for name, text in one["facts"]])
+                st.html(table([{"what": name, "is": text} for name, text in one["facts"]]))
             if one["table"]:
                 head = one["table"]["head"]
-                st.table([dict(zip(head, row, strict=True)) for row in one["table"]["rows"]])
+                st.html(table([dict(zip(head, row, strict=True)) for row in one["table"]["rows"]]))
 
 
 def _figures(results: Mapping[str, Any]) -> None:
@@ -71,19 +71,22 @@ def _figures(results: Mapping[str, Any]) -> None:
         st.caption("This bundle's card holds no results.")
         return
     count = f"{image.get('normal')} normal and {image.get('abnormal')} abnormal"
-    st.markdown(f"**On {count} test images**, at the validated point")
+    st.html(plain(f"On {count} test images, at the validated point", strong=True))
     rows = [
         {"figure": title, "value (95 % interval)": wording.with_span(found[name], style), "how": _how(found[name])}
         for found, names in ((image, _IMAGE), (pixel, _PIXEL))
         for name, (title, style) in names.items()
         if isinstance(found.get(name), Mapping)
     ]
-    st.table(rows)
-    table = image.get("confusion")
-    if table:
-        st.caption(
-            f"{table['true_positive']} found, {table['false_negative']} missed, {table['false_positive']} false "
-            f"alarms, {table['true_negative']} normal images passed."
+    st.html(table(rows))
+    confusion = image.get("confusion")
+    if confusion:
+        st.html(
+            plain(
+                f"{confusion['true_positive']} found, {confusion['false_negative']} missed, "
+                f"{confusion['false_positive']} false alarms, {confusion['true_negative']} normal images passed.",
+                small=True,
+            )
         )
 
 
@@ -94,12 +97,12 @@ def _how(figure: Mapping[str, Any]) -> str:
 def _scores(page: Page) -> None:
     curve = page.curve
     if curve is None:
-        st.caption(str(page.loaded.curve))
+        st.html(plain(str(page.loaded.curve), small=True))
         return
     st.markdown("**Scores of the validation images**")
     st.vega_lite_chart(spec=distribution(curve, page.point), width="stretch")
     st.markdown("**What other points would cost**, on validation")
-    st.table([_point(curve, per_hundred) for per_hundred in _POINTS])
+    st.html(table([_point(curve, per_hundred) for per_hundred in _POINTS]))
 
 
 def _point(curve: Curve, per_hundred: float) -> dict[str, str]:
@@ -125,7 +128,7 @@ def _made(page: Page, card: Mapping[str, Any]) -> None:
         counts = data.get("counts") or []
         if counts:
             kept = ("split", "label", "images", "groups")
-            st.table([{key: row.get(key) for key in kept} for row in counts])
+            st.html(table([{key: row.get(key) for key in kept} for row in counts]))
         facts = {
             "Operating point": f"{wording.rule(point)}, threshold {wording.raw(point['threshold'])}",
             "Precision": card.get("precision"),
@@ -137,4 +140,4 @@ def _made(page: Page, card: Mapping[str, Any]) -> None:
             "SHA-256 of the card": page.loaded.hash,
             **{f"Version of {name}": text for name, text in (card.get("versions") or {}).items()},
         }
-        st.table([{"what": name, "is": str(text)} for name, text in facts.items() if text])
+        st.html(table([{"what": name, "is": str(text)} for name, text in facts.items() if text]))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from medanomaly.app.operating import ALARMS, SENSITIVITY, Cost, Curve, Share
 from medanomaly.app.state import Page
+from medanomaly.app.wording import plain
 from medanomaly.evidence import wording
 
 _ASKED = {ALARMS: "False alarms", SENSITIVITY: "Sensitivity"}
@@ -17,22 +20,29 @@ def show_point(page: Page) -> None:
     st.markdown("**Operating point**")
     curve = page.curve
     if curve is None:
-        st.caption(str(page.loaded.curve))
+        st.html(plain(str(page.loaded.curve), small=True))
         _validated(page)
         return
     asked = st.segmented_control(
-        "Ask for", curve.questions, default=ALARMS, required=True, format_func=_ASKED.__getitem__, key="asked"
+        "Ask for",
+        curve.questions,
+        default=ALARMS,
+        required=True,
+        format_func=_ASKED.__getitem__,
+        key=f"asked-{page.state.bundle}",
+        on_change=_turn,
+        args=(page,),
     )
-    own = _own(curve, asked)
-    # A slider that was not moved stands where the bundle's own point lies.
+    step = 1.0 if len(curve.normal) <= 200 else 0.5
+    # The slider stands where the point at work answers the question, whichever was asked when it was moved.
     st.slider(
         _LABELS[asked],
-        0.0 if asked == ALARMS else 1.0,
+        0.0,
         100.0,
-        value=own,
-        step=1.0 if len(curve.normal) <= 200 else 0.5,
+        value=answer(curve, asked, float(page.point.decider.threshold), step),
+        step=step,
         format="%g",
-        key=f"per_hundred-{page.state.bundle}-{asked}-{st.session_state.get('resets', 0)}",
+        key=_key(page, asked),
         on_change=_moved,
         args=(page, curve, asked),
     )
@@ -44,28 +54,42 @@ def show_point(page: Page) -> None:
     st.markdown(cost_in_words(curve.cost(float(page.point.decider.threshold))))
 
 
+def _key(page: Page, asked: str) -> str:
+    return f"per_hundred-{page.state.bundle}-{asked}-{page.state.turns}"
+
+
+def _turn(page: Page) -> None:
+    page.state.turns += 1
+
+
 def _moved(page: Page, curve: Curve, asked: str) -> None:
-    key = f"per_hundred-{page.state.bundle}-{asked}-{st.session_state.get('resets', 0)}"
-    page.state.threshold = curve.threshold(asked, st.session_state[key])
+    page.state.threshold = curve.threshold(asked, st.session_state[_key(page, asked)])
 
 
 def _back(page: Page) -> None:
     page.state.threshold = None
-    st.session_state["resets"] = st.session_state.get("resets", 0) + 1
+    page.state.turns += 1
 
 
-def _own(curve: Curve, asked: str) -> float:
-    cost = curve.cost(float(curve.decider.threshold))
+def answer(curve: Curve, asked: str, threshold: float, step: float) -> float:
+    """What a threshold answers to a question, in steps of the slider, so that the sentence beside it is true.
+
+    At most so many false alarms: rounded up. At least so many found: rounded down.
+    """
+    cost = curve.cost(threshold)
     share = cost.alarms if asked == ALARMS else cost.sensitivity
     assert share is not None  # asked for only where there is one
-    return float(min(100, max(0 if asked == ALARMS else 1, round(100 * share.value))))
+    steps = 100 * share.count / share.total / step
+    if asked == ALARMS:
+        return float(min(100.0, math.ceil(steps - 1e-9) * step))
+    return float(math.floor(steps + 1e-9) * step)
 
 
 def _validated(page: Page) -> None:
     card = page.loaded.bundle.card
     question = card["operating_point"].get("question")
     if question:
-        st.caption(f"Validated point: “{question}”")
+        st.html(plain(f"Validated point: “{question}”", small=True))
     image = (card.get("results") or {}).get("image") or {}
     said = []
     for name, words in (("sensitivity", "Sensitivity"), ("specificity", "Specificity")):
@@ -73,7 +97,7 @@ def _validated(page: Page) -> None:
         if figure.get("value") is not None:
             said.append(f"{words} on test images: {wording.with_span(figure, 'percent')}")
     if said:
-        st.caption("  \n".join(said))
+        st.html("".join(plain(line, small=True) for line in said))
 
 
 def cost_in_words(cost: Cost) -> str:

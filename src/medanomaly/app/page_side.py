@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
-from medanomaly.app.components import mount
-from medanomaly.app.feedback import as_csv, as_lines, records
+from medanomaly.app.agreement import agreements
+from medanomaly.app.components import drop
+from medanomaly.app.feedback import AGREEMENT, agreement_records, as_csv, as_lines, records
 from medanomaly.app.page_point import show_point
 from medanomaly.app.receive import PATH
 from medanomaly.app.state import Page
+from medanomaly.app.store import Marks, seen_by
 from medanomaly.app.uploads import MIB
-from medanomaly.app.wording import escaped
+from medanomaly.app.wording import plain
 
 
 def show_side(page: Page) -> None:
@@ -27,49 +31,78 @@ def show_side(page: Page) -> None:
 def _bundle(page: Page) -> None:
     names = [loaded.name for loaded in page.room.bundles]
     if len(names) == 1:
-        st.markdown(f"**{escaped(names[0])}**")
+        st.html(plain(names[0], strong=True))
         return
     number = st.selectbox("Bundle", range(len(names)), format_func=names.__getitem__, index=page.state.bundle)
     if number != page.state.bundle:
         page.state.bundle, page.state.threshold = number, None
+        page.state.turns += 1
         st.rerun()
 
 
 def _uploads(page: Page) -> None:
     limits = page.room.limits
     text = f"At most {limits.file_bytes // MIB} MiB a file. Kept until this page is closed."
-    sent = mount("drop", "drop", {"token": page.desk.token, "path": PATH, "limits": text})
+    sent = drop({"token": page.desk.token, "path": PATH, "limits": text})
     if sent is not None:
         page.desk.files.expect(sent)
-        st.rerun()  # with the clock that follows the scoring
+        st.rerun()  # with the clock that follows what comes in
+    st.fragment(_refused, run_every=1.0 if page.worklist.busy else None)(page, bool(page.desk.files.accepted))
+
+
+def _refused(page: Page, begun: bool) -> None:
+    """Say what was not taken in; the whole panel runs again when the first image is there, and at the end.
+
+    Args:
+        page: The page.
+        begun: Whether an image was there when the panel ran.
+    """
+    busy = page.worklist.busy
+    if bool(page.desk.files.accepted) != begun or (st.session_state.get("busy", False) and not busy):
+        st.session_state["busy"] = busy
+        st.rerun()
+    st.session_state["busy"] = busy
     if passed := page.desk.files.passed_over:
         st.caption(f"Passed over: {passed} {'file' if passed == 1 else 'files'} of the system, or hidden")
-    refused = page.desk.files.refused
+    refused = list(page.desk.files.refused)
     if refused:
         files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
         with st.expander(f"{files} not taken in", expanded=True, icon=":material/block:"):
-            for one in refused[:-21:-1]:
-                st.caption(f"**{escaped(one.name)}** {escaped(one.reason)}")
+            st.html("".join(plain(f"{one.name} {one.reason}", small=True) for one in refused[:-21:-1]))
             if len(refused) > 20:
                 st.caption(f"and {len(refused) - 20} earlier ones")
 
 
 def _export(page: Page) -> None:
     st.markdown("**Export** scores, marks and notes")
+    # What this run shows is what is exported, whatever the page shows at the press.
+    loaded, point, reader = page.loaded, page.point, page.state.reader
+    worklist = page.worklist
+
+    def marks() -> Marks:
+        return seen_by(page.room.marking.fresh(loaded.hash), reader)
 
     def found() -> list[dict]:
-        return records(list(page.worklist.items), page.loaded, page.point, page.marks())
+        return records(list(worklist.items), loaded, point, marks(), reader)
 
     with st.container(horizontal=True):
-        st.download_button(
-            "CSV", lambda: as_csv(found()), "triage.csv", "text/csv", on_click="ignore", icon=":material/download:"
+        _button("CSV", lambda: as_csv(found()), "triage.csv", "text/csv")
+        _button("JSON Lines", lambda: as_lines(found()), "triage.jsonl", "application/x-ndjson")
+        _button(
+            "Agreement",
+            lambda: as_csv(agreement_records(agreements(marks()), loaded), AGREEMENT),
+            "agreement.csv",
+            "text/csv",
+            "How far readers agree, on the images that you have marked too",
         )
-        st.download_button(
-            "JSON Lines",
-            lambda: as_lines(found()),
-            "triage.jsonl",
-            "application/x-ndjson",
-            on_click="ignore",
-            icon=":material/download:",
+    st.html(
+        plain(
+            f"Bundle {loaded.hash[:12]}… Reader: {reader or 'without a name'}. "
+            f"Marks are kept in {page.room.store.path}",
+            small=True,
         )
-    st.caption(f"Bundle {page.loaded.hash[:12]}… Marks are kept in {escaped(str(page.room.store.path))}")
+    )
+
+
+def _button(label: str, content: Callable[[], bytes], name: str, kind: str, text: str | None = None) -> None:
+    st.download_button(label, content, name, kind, help=text, on_click="ignore", icon=":material/download:")

@@ -1,8 +1,8 @@
-"""An image as a person sees it: at its own size and depth, through a window that can be moved."""
+"""An image as a person sees it: decoded once, at its own size and depth, through a window that can be moved."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -21,9 +21,6 @@ THUMBNAIL = 96
 #: Of all greys; what fills fewer looks black or flat.
 _SEEN = 0.25
 
-FILE, FULL, PERCENTILES, OWN = "as the file says", "full range", "1st to 99th percentile", "own window"
-
-
 #: Kinds that may hold more than 8 bits.
 DEEP = ("DICOM", "PNG", "TIFF", "PNM")
 
@@ -33,69 +30,59 @@ class Values:
     """What a window is put over.
 
     Args:
-        picture: Modality values, such as HU of a CT, or stored values.
-        low: The smallest value.
+        low: The smallest value: modality values, such as HU of a CT, or stored values.
         high: The largest.
+        middle: The 1st and the 99th percentile.
         filled: Whether what the file says leaves something to be seen: from its 1st to its 99th percentile at least a
             quarter of all greys.
     """
 
-    picture: Picture
     low: float
     high: float
+    middle: tuple[float, float]
     filled: bool
 
-    @property
-    def suggested(self) -> tuple[float, float] | None:
-        """The window to begin with: None, as the file says, unless that leaves too little to be seen."""
-        if not self.adjustable or self.filled:
-            return None
-        return self.preset(PERCENTILES)
 
-    @property
-    def adjustable(self) -> bool:
-        """Whether a window makes sense: grey values of more than 8 bits."""
-        return self.picture.pixels.ndim == 2 and self.picture.pixels.dtype != np.uint8 and self.high > self.low
-
-    def preset(self, name: str) -> tuple[float, float]:
-        """Centre and width of a preset, FULL or PERCENTILES."""
-        low, high = self.low, self.high
-        if name == PERCENTILES:
-            low, high = (float(end) for end in np.percentile(self.picture.pixels, (1, 99)))
-        return (low + high) / 2, max(high - low, 1e-6)
+def deep(picture: Picture) -> bool:
+    """Whether a window makes sense: grey values of more than 8 bits."""
+    pixels = picture.pixels
+    return bool(pixels.ndim == 2 and pixels.dtype != np.uint8 and pixels.max() > pixels.min())
 
 
-def values(item: Item) -> Values:
-    """What an image's file holds, before any window.
+def values(raw: Picture, shown: np.ndarray) -> Values:
+    """What a deep image's window is put over.
 
-    Raises:
-        ImageError: if it cannot be read.
+    Args:
+        raw: Its values, before any window.
+        shown: What its file says of it, (H, W, 3) uint8.
     """
-    picture = _read(item, voi=False)
-    filled = picture.pixels.dtype == np.uint8 or _fills(display(item))
-    return Values(picture, float(picture.pixels.min()), float(picture.pixels.max()), filled)
+    low, high = (float(end) for end in np.percentile(_thin(raw.pixels), (1, 99)))
+    return Values(float(raw.pixels.min()), float(raw.pixels.max()), (low, high), fills(shown))
 
 
-def _fills(shown: np.ndarray) -> bool:
-    low, high = np.percentile(shown[::2, ::2], (1, 99))
+def fills(shown: np.ndarray) -> bool:
+    """Whether a picture (H, W, 3) uint8 uses enough of all greys to be seen."""
+    low, high = np.percentile(_thin(shown[:, :, 0]), (1, 99))
     return bool(high - low >= _SEEN * 255)
 
 
-def display(item: Item, chosen: tuple[float, float] | None = None) -> np.ndarray:
+def _thin(pixels: np.ndarray) -> np.ndarray:
+    # Of 100 million pixels every tenth row and column tells the percentiles as well.
+    step = max(1, round((pixels.size / 2**20) ** 0.5))
+    return pixels[::step, ::step]
+
+
+def display(picture: Picture, chosen: tuple[float, float] | None = None) -> np.ndarray:
     """The picture of an image.
 
     Args:
-        item: The image.
+        picture: The image as :func:`load` gives it; for a window of one's own, before any window.
         chosen: Centre and width of a window over its values; None as the file says: by its own window or VOI LUT, or
             its declared depth, and floats of no declared depth between their smallest and largest value.
 
     Returns:
         (H, W, 3) uint8, RGB, upright.
-
-    Raises:
-        ImageError: if it cannot be read.
     """
-    picture = _read(item, voi=chosen is None)
     if chosen is not None:
         shown = window(picture.pixels, *chosen, "LINEAR_EXACT")
         unit = 1 - shown if picture.inverted else shown
@@ -110,10 +97,39 @@ def display(item: Item, chosen: tuple[float, float] | None = None) -> np.ndarray
     return three_channels(np.rint(unit * 255).astype(np.uint8))
 
 
-def _read(item: Item, voi: bool) -> Picture:
+def load(item: Item, voi: bool = True) -> Picture:
+    """Read an image.
+
+    Args:
+        item: The image.
+        voi: Whether a DICOM's own window is applied; without, its modality values come back.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
     if item.frame is not None:
         return Picture.of(video.frame_at(str(item.file.path), item.frame))
     return read(item.address, voi=voi)
+
+
+def small(item: Item, largest: int) -> np.ndarray | None:
+    """A large JPEG, decoded at a fraction of its size; None for all others.
+
+    Returns:
+        (H, W, 3) uint8, RGB, with at least ``largest`` pixels a side where the file has them.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    if item.file.kind.name != "JPEG":
+        return None
+    picture = read(item.address, reduction=lambda shape: next((k for k in (8, 4, 2) if max(shape) >= k * largest), 1))
+    return three_channels(picture.pixels) if picture.pixels.dtype == np.uint8 else None
+
+
+def reduced(picture: Picture, largest: int) -> Picture:
+    """An image averaged by area to at most so many pixels a side; smaller ones stay. The values keep their kind."""
+    return replace(picture, pixels=shrunk(picture.pixels, largest))
 
 
 def shrunk(picture: np.ndarray, largest: int) -> np.ndarray:
@@ -124,28 +140,3 @@ def shrunk(picture: np.ndarray, largest: int) -> np.ndarray:
         return picture
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def png(picture: np.ndarray) -> bytes:
-    """A picture (H, W, 3) or (H, W, 4) uint8 as PNG."""
-    order = cv2.COLOR_RGBA2BGRA if picture.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    return cv2.imencode(".png", cv2.cvtColor(picture, order), [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes()
-
-
-def thumbnail(item: Item) -> bytes:
-    """A small JPEG of an image.
-
-    Raises:
-        ImageError: if it cannot be read.
-    """
-    small = shrunk(_quick(item), THUMBNAIL)
-    return cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()
-
-
-def _quick(item: Item) -> np.ndarray:
-    if item.file.kind.name != "JPEG":
-        shown = display(item)
-        return shown if item.file.kind.name not in DEEP or _fills(shown) else display(item, values(item).suggested)
-    # Decoded at a fraction of its size where it is large.
-    picture = read(item.address, reduction=lambda shape: next((k for k in (8, 4, 2) if max(shape) >= k * THUMBNAIL), 1))
-    return three_channels(picture.pixels)

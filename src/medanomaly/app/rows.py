@@ -13,6 +13,8 @@ from medanomaly.app.worklist import Item
 
 ALL, ABNORMAL, NORMAL, UNMARKED, FAILED = "all", "abnormal", "normal", "unmarked", "unreadable"
 FILTERS = (ALL, ABNORMAL, NORMAL, UNMARKED, FAILED)
+#: Rows are shown so many at a time: a long list stays quick.
+ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Row:
         name: What the line is called: the image's, or the video's.
         score: In (0, 1), 0.5 at the operating point; None if it could not be scored.
         abnormal: The decision; for a video, whether any frame is flagged.
-        mark: A person's mark on it; of a video, on the shown frame.
+        mark: The reader's mark on it; of a video, on its most suspicious frame.
+        marks: All his marks on it: one at most on an image, and one on each frame of a video.
         frames: Of a video, its scored frames in order; empty for an image.
         flagged: How many of these are flagged.
     """
@@ -36,6 +39,17 @@ class Row:
     mark: Mark | None
     frames: tuple[Item, ...] = ()
     flagged: int = 0
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def id(self) -> int:
+        """What the page calls the row: the number of its image, or of a video's first frame, whatever the scores."""
+        return self.frames[0].number if self.frames else self.item.number
+
+    @property
+    def marked(self) -> bool:
+        """Whether the reader has marked it; a note alone is no mark."""
+        return any(mark.mark is not None for mark in self.marks)
 
 
 @dataclass(frozen=True)
@@ -75,8 +89,10 @@ def rows(items: Sequence[Item], point: Point, marks: Mapping[tuple[str, str], Ma
 
     def add(item: Item, name: str, frames: tuple[Item, ...] = (), flagged: int = 0) -> None:
         one = known[item.number]
+        every = [marks.get((each.name, each.file.sha256)) for each in frames or (item,)]
         mark = marks.get((item.name, item.file.sha256))
-        made.append(Row(item, name, one.score, one.abnormal, mark, frames, flagged))
+        kept = tuple(each for each in every if each is not None)
+        made.append(Row(item, name, one.score, one.abnormal, mark, frames, flagged, kept))
 
     for item in items:
         if item.frame is None:
@@ -95,7 +111,7 @@ def chosen(all_rows: Sequence[Row], which: str) -> list[Row]:
         ALL: lambda row: True,  # noqa: ARG005
         ABNORMAL: lambda row: row.abnormal,
         NORMAL: lambda row: row.score is not None and not row.abnormal,
-        UNMARKED: lambda row: row.score is not None and (row.mark is None or row.mark.mark is None),
+        UNMARKED: lambda row: row.score is not None and not row.marked,
         FAILED: lambda row: row.score is None,
     }
     return [row for row in all_rows if tests[which](row)]

@@ -50,6 +50,7 @@ class Options:
 
 
 _room: Room | None = None
+_hosts: tuple[str, ...] | None = _LOCAL
 
 
 def room() -> Room:
@@ -59,16 +60,23 @@ def room() -> Room:
     return _room
 
 
+def hosts() -> tuple[str, ...] | None:
+    """Names by which the page may be asked for; None for any, where others are let in."""
+    return _hosts
+
+
 def serve(bundles: Sequence[Path], options: Options) -> None:
     """Serve the page until a signal; then everything that was uploaded is gone.
 
     Raises:
         BundleError, StoreError, ServeError: before the server starts.
     """
-    global _room  # the page is a script that Streamlit runs: nothing can be handed to it
+    global _room, _hosts  # the page is a script that Streamlit runs: nothing can be handed to it
     loaded = [Loaded(path, options.threads) for path in bundles]
     store = Store(options.marks)
     _check_free(options.address, options.port)
+    # A page of another site, whose name was made to point here, must not reach it.
+    _hosts = (*_LOCAL, "[::1]") if options.address in _LOCAL else None
     try:
         _room = Room(loaded, store, options.limits, options.every, options.grace, options.temporary)
     except OSError as error:
@@ -111,6 +119,8 @@ def flags(options: Options) -> list[tuple[str, str]]:
         "client.toolbarMode": "viewer",
         "client.showErrorDetails": "type",
         "client.showErrorLinks": "false",
+        # Streamlit would name hosts of its own whose pages may hold this one in a frame.
+        "client.allowedOrigins": f"http://{options.address}:{options.port}",
         "logger.level": "error",
         "logger.hideWelcomeMessage": "true",
         **_THEME,

@@ -1,10 +1,18 @@
-"""What Streamlit serves: the page, and beside it the address that takes files in."""
+"""What Streamlit serves: the page, and beside it the addresses that take files in and give pictures out."""
 
 from pathlib import Path
 
+from starlette.middleware import Middleware
 from starlette.routing import Route
 from streamlit.starlette import App
 
+from medanomaly.app.guard import Guard, inline_hashes, streamlit_page
 from medanomaly.app.receive import PATH, receive
+from medanomaly.app.server import hosts
+from medanomaly.app.web import ROUTES
 
-app = App(Path(__file__).with_name("triage.py"), routes=[Route(PATH, receive, methods=["PUT"])])
+app = App(
+    Path(__file__).with_name("triage.py"),
+    routes=[Route(PATH, receive, methods=["PUT"]), *ROUTES],
+    middleware=[Middleware(Guard, hosts=hosts(), hashes=inline_hashes(streamlit_page()))],
+)

@@ -1,0 +1,150 @@
+"""Marks at work: read for every answer and so kept at hand, written at once, and never the end of the page."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from medanomaly.app.operating import Point
+from medanomaly.app.store import LONGEST_NAME, LONGEST_NOTE, MARKS, Key, Mark, Marks, Store
+from medanomaly.app.uploads import shown
+from medanomaly.app.worklist import Item
+
+if TYPE_CHECKING:
+    from medanomaly.app.desk import Loaded
+
+#: Seconds after which marks are read again: another server may write into the same file.
+_FRESH = 2.0
+
+
+class MarkError(ValueError):
+    """A mark is refused, because what it says of its image is not so. The message says what."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A mark that a reader asks for.
+
+    Args:
+        item: The image that he saw.
+        mark: One of MARKS, or None to take it away; ``...`` leaves it as it is.
+        note: The note; ``...`` leaves it as it is.
+    """
+
+    item: Item
+    mark: Any = ...
+    note: Any = ...
+
+
+class Marking:
+    """Marks of all readers, as far as the file can be read.
+
+    Args:
+        store: Where they are kept.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[float, Marks]] = {}
+        #: Counts what was written or read anew: an answer of the same count holds the same marks.
+        self.version = 0
+
+    def of_bundle(self, bundle: str) -> tuple[Marks, str]:
+        """All marks on a bundle's decisions, and why they may be old; the reason is empty if they are not."""
+        with self._lock:
+            read, known = self._known.get(bundle, (float("-inf"), {}))
+            if time.monotonic() - read < _FRESH:
+                return known, ""
+            try:
+                found: Marks = self.store.of_bundle(bundle)
+            except (sqlite3.Error, OSError) as error:
+                # The file is not asked again at once: each answer would wait for it.
+                self._known[bundle] = (time.monotonic(), known)
+                return known, f"marks cannot be read: {error}"
+            if found != known:
+                self.version += 1
+            self._known[bundle] = (time.monotonic(), found)
+            return found, ""
+
+    def fresh(self, bundle: str) -> Marks:
+        """All marks as the file holds them now.
+
+        Raises:
+            sqlite3.Error: if it cannot be read: an export must not lack marks without a word.
+        """
+        return self.store.of_bundle(bundle)
+
+    def put(self, loaded: Loaded, point: Point, reader: str, asked: Sequence[Asked]) -> list[dict[str, Any]]:
+        """Keep a reader's marks, all or none.
+
+        Args:
+            loaded: The bundle whose decisions are marked.
+            point: The operating point at which they were shown.
+            reader: Who marks.
+            asked: The marks.
+
+        Returns:
+            For each, what its image bore before: ``number``, ``sha256``, ``mark`` and ``note``.
+
+        Raises:
+            MarkError: if an image has no score, or a mark is none.
+            sqlite3.Error: if they cannot be written.
+        """
+        with self._lock:
+            known = self.store.of_bundle(loaded.hash)
+            before, wanted = [], []
+            for one in asked:
+                key = loaded.key(one.item, reader)
+                old = known.get((key.name, key.sha256), {}).get(reader)
+                mark, note = (old.mark, old.note) if old else (None, "")
+                before.append({"number": one.item.number, "sha256": one.item.file.sha256, "mark": mark, "note": note})
+                mark = mark if one.mark is ... else one.mark
+                note = note if one.note is ... else one.note
+                wanted.append((key, _mark(one.item, point, mark, note)))
+            self.store.put_all(wanted)
+            self._remember(loaded.hash, known, wanted)
+        return before
+
+    def _remember(self, bundle: str, known: dict, wanted: Sequence[tuple[Key, Mark]]) -> None:
+        try:
+            known = self.store.of_bundle(bundle)
+        except (sqlite3.Error, OSError):  # written, and only the reading failed
+            for key, mark in wanted:
+                by = known.setdefault((key.name, key.sha256), {})
+                by[key.reader] = mark
+                if mark.mark is None and not mark.note:
+                    del by[key.reader]
+        self._known[bundle] = (time.monotonic(), known)
+        self.version += 1
+
+
+def _mark(item: Item, point: Point, mark: Any, note: Any) -> Mark:
+    if item.raw_score is None:
+        raise MarkError(f"{item.name} has no decision to mark")
+    if mark is not None and mark not in MARKS:
+        raise MarkError(f"a mark is one of {', '.join(MARKS)}")
+    if not isinstance(note, str) or len(note) > LONGEST_NOTE:
+        raise MarkError(f"a note has at most {LONGEST_NOTE} characters")
+    decision = "abnormal" if point.decider.abnormal(item.raw_score) else "normal"
+    return Mark(mark, note, decision, item.raw_score, float(point.decider.threshold))
+
+
+def reader_name(given: str) -> str:
+    """A reader's name as it is kept: of one line, at most 80 characters; empty for none."""
+    return shown(given)[:LONGEST_NAME].strip() if given.strip() else ""
+
+
+def beside(marks: Mapping[str, Mark], reader: str) -> list[dict[str, Any]]:
+    """The marks of the other readers on an image, once the reader's own is saved; before that none."""
+    if reader not in marks or marks[reader].mark is None:
+        return []
+    return [
+        {"reader": name or "without a name", "mark": mark.mark, "note": mark.note}
+        for name, mark in marks.items()
+        if name != reader
+    ]
