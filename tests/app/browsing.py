@@ -98,8 +98,12 @@ class Desk:
         return [row.get_attribute("data-decision") for row in self.page.locator("ol button").all()]
 
     def choose(self, name: str) -> None:
-        self.page.locator("ol button", has=self.page.get_by_text(name, exact=True)).click()
+        self.choose_row(name)
         self.heading(name)
+
+    def choose_row(self, name: str) -> None:
+        """Click a row, and do not wait for its image."""
+        self.page.locator("ol button", has=self.page.get_by_text(name, exact=True)).click()
 
     def heading(self, name: str) -> None:
         """Wait until all of an image is on the screen: heading, picture and list."""
@@ -115,6 +119,10 @@ class Desk:
     def view(self, name: str) -> None:
         main = self.page.get_by_test_id("stMain")
         main.get_by_role("radio", name=name).or_(main.locator("button", has_text=re.compile(f"^{name}"))).first.click()
+
+    def view_side(self, name: str) -> None:
+        side = self.page.get_by_test_id("stSidebar")
+        side.get_by_role("radio", name=name).or_(side.locator("button", has_text=re.compile(f"^{name}"))).first.click()
 
     def said(self, text: str | re.Pattern[str]) -> None:
         """Wait until the page has said something of what was done."""

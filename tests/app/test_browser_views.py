@@ -164,6 +164,7 @@ def test_a_stranger_is_not_served(served):
         connection = http.client.HTTPConnection("127.0.0.1", served.port)
         connection.request("GET", path, headers={"Host": "evil.example"})
         assert connection.getresponse().status == 403, path
+        connection = http.client.HTTPConnection("127.0.0.1", served.port)
         connection.request("GET", path)
         answer = connection.getresponse()
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], path

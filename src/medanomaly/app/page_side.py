@@ -89,7 +89,7 @@ def _export(page: Page) -> None:
         _button("CSV", lambda: as_csv(found()), "triage.csv", "text/csv")
         _button("JSON Lines", lambda: as_lines(found()), "triage.jsonl", "application/x-ndjson")
         _button(
-            "Agreement",
+            "Kappa",
             lambda: as_csv(agreement_records(agreements(marks()), loaded), AGREEMENT),
             "agreement.csv",
             "text/csv",

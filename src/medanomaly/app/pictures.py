@@ -8,7 +8,7 @@
 ``heat``          the heat map, RGB and opacity, to be laid over the whole image; at most 512 pixels a side
 ``input``         what the model saw, pixel by pixel
 ``reconstruction``  what a model that reconstructs made of it, pixel by pixel
-``overlay``       what the model saw, with its heat map
+``overlay``       what the model saw, with its heat map; ``by=B`` for another bundle than the one in use
 ``thumbnail``     at most 96 pixels a side
 ================  ============================================================================================
 
@@ -43,6 +43,12 @@ async def picture(request: Request) -> Response:
     if item.raw_score is None:
         raise Refused(404, f"{item.name} {item.error}")
     looks, loaded = asking.desk.room.looks, asking.loaded
+    if layer == "overlay":
+        bundles = dict(enumerate(asking.desk.room.bundles))
+        by = request.query_params.get("by", str(asking.bundle))
+        if not by.isdecimal() or int(by) not in bundles:
+            raise Refused(400, "There is no such bundle.")
+        loaded = bundles[int(by)]
     found = await asking.made(
         (item.address, layer, size, loaded.hash),
         item,

@@ -116,7 +116,7 @@ export class Panel {
     return this.pictures(
       bundles.map((one) => ({
         layer: "overlay",
-        params: { bundle: one.bundle, size: 360 },
+        params: { by: one.bundle, size: 360 },
         alt: `${name} by ${one.name}`,
         words: [one.name, one.said, one.raw],
       })),
