@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from medanomaly.app.page_list import ROWS
+from medanomaly.app.rows import ROWS
 
 from medanomaly.app.files import Files
 from medanomaly.app.uploads import Limits
@@ -100,7 +100,7 @@ def page(bundle: Path, paths: list[str], chromium: str) -> dict[str, float]:
                 first = time.perf_counter() - start
                 if len(paths) > ROWS:  # what fits on one page is not counted there
                     tab.get_by_text(f"of {len(paths)}", exact=False).last.wait_for(timeout=120_000)
-                tab.wait_for_selector("[data-testid=stProgress]", state="detached", timeout=120_000)
+                tab.locator(".progress").wait_for(state="hidden", timeout=120_000)
                 done = time.perf_counter() - start
                 longest = tab.evaluate("window.longest") / 1000
                 browser.close()

@@ -15,7 +15,7 @@ pytest.importorskip("streamlit", reason="the page needs the extra app")
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need Playwright (extra dev)")
 
 # A busy machine takes its time.
-playwright.expect.set_options(timeout=20_000)
+playwright.expect.set_options(timeout=60_000)
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -81,8 +81,8 @@ class Desk:
 
     def listed(self, rows: int) -> None:
         expect = playwright.expect
-        expect(self.page.locator("ol li")).to_have_count(rows, timeout=40_000)
-        expect(self.page.locator(".progress")).to_be_hidden(timeout=40_000)
+        expect(self.page.locator("ol li")).to_have_count(rows, timeout=60_000)
+        expect(self.page.locator(".progress")).to_be_hidden(timeout=60_000)
         self.ready()
 
     def ready(self) -> None:
