@@ -101,7 +101,7 @@ def hand_over(files: Files, *paths: Path) -> None:
         files.add(path.name, place)
 
 
-def wait(done, seconds: float = 30) -> None:
+def wait(done, seconds: float = 90) -> None:
     import time
 
     end = time.monotonic() + seconds

@@ -31,12 +31,12 @@ class Serving:
 
     def __enter__(self) -> Serving:
         self.process = subprocess.Popen(self._command, stdout=self._out, stderr=subprocess.STDOUT)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180  # a busy machine takes its time
         while True:
             try:
                 self.get("/_stcore/health")
                 return self
-            except URLError:
+            except (URLError, TimeoutError):
                 assert self.process.poll() is None, self.text()
                 assert time.monotonic() < end, self.text()
                 time.sleep(0.1)

@@ -101,7 +101,12 @@ export class List {
     this.find(".nothing").hidden = none || !!order.length;
     const list = this.find("ol");
     const known = new Map([...list.children].map((row) => [row.dataset.id, row]));
-    list.replaceChildren(...rows.map((row) => this.row(known.get(String(row.id)), row)));
+    // Rows that stay where they are are not touched: one that is taken out and put back loses its focus, or a click.
+    rows.forEach((one, at) => {
+      const row = this.row(known.get(String(one.id)), one);
+      if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+    });
+    while (list.children.length > rows.length) list.lastChild.remove();
     this.wanted = rows.filter((row) => row.decision !== "failed" && !this.addresses.has(this.name(row.open))).map((row) => row.open);
     while (this.drawing < THUMBNAILS && this.wanted.length) this.thumbnails();
     const pages = Math.ceil(order.length / size);
