@@ -24,9 +24,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from medanomaly.app.rows import ROWS
-
 from medanomaly.app.files import Files
+from medanomaly.app.rows import ROWS
 from medanomaly.app.uploads import Limits
 from medanomaly.app.worklist import Worklist
 from medanomaly.edge import Detector, Failure

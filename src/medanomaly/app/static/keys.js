@@ -58,7 +58,7 @@ export class Keys {
     if (this.astray) return this.reading.say("The field you wrote in has gone: press Esc, then keys work again.");
     // A key that is held down goes on stepping, and marks once.
     if (event.repeat && !["KeyJ", "KeyK", "Comma", "Period"].includes(event.code)) return;
-    if (back) event.preventDefault();
+    event.preventDefault(); // where the key brings a field up, it is not typed into it
     act();
   }
 }
