@@ -87,7 +87,7 @@ def once(browser, bundle: Path, paths: list[Path], steps: int, seed: int, folder
             page.keyboard.press(rng.choice("jjjkadu"))
             page.wait_for_timeout(rng.choice((0, 20, 100, 500)))
         still = page.locator(".progress").is_visible()
-        page.locator(".progress").wait_for(state="hidden")
+        page.locator(".progress").wait_for(state="hidden", timeout=900_000)
         for _ in range(steps - steps // 2):
             page.keyboard.press(rng.choice("jjjkadu"))
             page.wait_for_timeout(rng.choice((0, 20, 100, 500)))
