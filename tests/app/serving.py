@@ -31,6 +31,13 @@ class Serving:
 
     def __enter__(self) -> Serving:
         self.process = subprocess.Popen(self._command, stdout=self._out, stderr=subprocess.STDOUT)
+        try:
+            return self._answering()
+        except BaseException:
+            self.process.kill()  # a with-block that is not entered is not left either
+            raise
+
+    def _answering(self) -> Serving:
         end = time.monotonic() + 180  # a busy machine takes its time
         while True:
             try:
