@@ -91,7 +91,7 @@ def test_the_weight_of_an_image_is_told_by_its_header(tmp_path):
     assert weight(str(tmp_path / "grey.png")) == 100 * 300 * 5
     assert weight(str(grey(tmp_path / "a.jpg", 9, (100, 300)))) == 100 * 300 * 15
     write_dicom(tmp_path / "a.dcm", np.zeros((3, 40, 50), np.uint16), 16, NumberOfFrames=3)
-    assert weight(f"{tmp_path / 'a.dcm'}#frame=2") == 40 * 50 * 10
+    assert weight(f"{tmp_path / 'a.dcm'}#frame=2") == 40 * 50 * 5
     (tmp_path / "no.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     assert weight(str(tmp_path / "no.png")) == 0
     assert weight(str(tmp_path / "missing.png")) == 0

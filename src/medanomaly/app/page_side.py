@@ -63,7 +63,8 @@ def _refused(page: Page, begun: bool) -> None:
         st.rerun()
     st.session_state["busy"] = busy
     if passed := page.desk.files.passed_over:
-        st.caption(f"Passed over: {passed} {'file' if passed == 1 else 'files'} of the system, or hidden")
+        files = "1 file" if passed == 1 else f"{passed} files"
+        st.html(plain(f"Passed over: {files} of the system, or hidden", small=True))
     refused = list(page.desk.files.refused)
     if refused:
         files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"

@@ -1,6 +1,6 @@
 """A file becomes a float array: the one reader that training and edge share. numpy, OpenCV and pydicom only."""
 
-from medanomaly.imaging.decode import IMAGE_SUFFIXES, decode, decode_mask, frames, inside, split_frame
+from medanomaly.imaging.decode import IMAGE_SUFFIXES, declared_size, decode, decode_mask, frames, inside, split_frame
 from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import View
@@ -19,6 +19,7 @@ __all__ = [
     "Place",
     "Reading",
     "View",
+    "declared_size",
     "decode",
     "decode_mask",
     "frames",

@@ -12,7 +12,7 @@ from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.mask import check_alpha, lossy_dicom, marked
 from medanomaly.imaging.picture import Picture, three_channels
-from medanomaly.imaging.raster import Reduction, count_pages, read_raster
+from medanomaly.imaging.raster import Reduction, count_pages, declared, read_raster
 from medanomaly.imaging.several import several, united
 
 #: What a folder is searched for, beside DICOM files of other names; see :mod:`medanomaly.imaging.search`.
@@ -69,6 +69,25 @@ def read(path: str | Path, reduction: Reduction | None = None, voi: bool = True,
 
         return read_dicom(file, frame, voi, mask)
     return read_raster(file, frame, reduction)
+
+
+def declared_size(path: str | Path) -> tuple[int, int, int]:
+    """Height, width and samples a pixel as stored, by the header alone: what reading will take is known before.
+
+    Args:
+        path: A file, or the address of one frame of it.
+
+    Raises:
+        ImageError: if the file is missing or no image, or its header is damaged or beyond the limits.
+        Exception: pydicom raises every kind of error on damaged files.
+    """
+    file, frame = _existing(path)
+    if looks_like_dicom(file):
+        from medanomaly.imaging.dicom_open import read_header
+
+        data = read_header(file)
+        return int(data.get("Rows") or 0), int(data.get("Columns") or 0), int(data.get("SamplesPerPixel") or 1)
+    return declared(file, frame)
 
 
 def decode(path: str | Path) -> np.ndarray:

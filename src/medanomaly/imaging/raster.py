@@ -115,6 +115,23 @@ def count_pages(path: Path) -> int:
     return 1
 
 
+def declared(path: Path, frame: int | None = None) -> tuple[int, int, int]:
+    """Height, width and samples a pixel of a picture as stored, by its header.
+
+    Raises:
+        ImageError: as for :func:`read_raster`, as far as the header tells.
+    """
+    if _begin(path)[:4] in _TIFF:
+        with _tiff(path, frame) as (_, layout):
+            return layout.height, layout.width, layout.samples
+    content = _content(path)
+    if is_pnm(content):
+        pnm = _pnm_header(path, content, frame)
+        return pnm.height, pnm.width, pnm.values // (pnm.width * pnm.height)
+    header = _header(path, content, frame)
+    return header.height, header.width, header.channels
+
+
 def _begin(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
