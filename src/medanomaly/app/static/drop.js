@@ -58,12 +58,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
           failed.push(`${name}: was not sent. Is the server still running, and the file still there?`);
         }
         done += 1;
+        // The list looks for itself: what is told to Streamlit while it runs is lost at times.
+        window.dispatchEvent(new Event("medanomaly.sent"));
         if (root.sending === 1) said.textContent = `${done} of ${files.length} sent`;
       }
     };
     await Promise.all(Array.from({ length: SIDE_BY_SIDE }, one));
     root.sending -= 1;
     said.textContent = failed.length ? failed.slice(0, 5).join("\n") : root.data.limits;
-    if (failed.length && !root.sending) root.tell("pick", 0);
+    if (!root.sending) root.tell("pick", 0);
   }
 }

@@ -9,6 +9,7 @@ import { Video } from "./video.js";
 import { Viewer } from "./viewer.js";
 
 const EACH = 1000; // milliseconds between looks at a list that grows
+const SOON = 100; // milliseconds to a look after a file was sent
 const AHEAD = 2; // images after the one on the screen that are made ready
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -28,6 +29,10 @@ class Reading {
     this.follows = root.querySelector("[name=follow]");
     this.follows.checked = localStorage.getItem("medanomaly.follow") !== "off";
     this.follows.onchange = () => localStorage.setItem("medanomaly.follow", this.follows.checked ? "on" : "off");
+    this.sent = () => {
+      this.soon ??= setTimeout(() => ((this.soon = undefined), this.refresh()), SOON);
+    };
+    window.addEventListener("medanomaly.sent", this.sent);
   }
 
   // Called by Streamlit after each of its runs.
@@ -64,6 +69,8 @@ class Reading {
       if (error.status === 403) return;
     }
     if (busy) this.timer = setTimeout(() => this.refresh(), EACH);
+    else if (this.readied !== this.list.have && this.target && this.root.dataset.state === "ready") this.ahead(this.target);
+    this.readied = this.list.have;
   }
 
   // The first image is chosen once; from then on only the reader chooses.
@@ -213,6 +220,8 @@ class Reading {
 
   close() {
     clearTimeout(this.timer);
+    clearTimeout(this.soon);
+    window.removeEventListener("medanomaly.sent", this.sent);
     this.target = null;
     this.keys.close();
     this.marks.close();
