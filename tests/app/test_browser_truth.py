@@ -336,7 +336,7 @@ def test_the_slider_tells_the_point_at_work_whichever_question_is_asked(context,
     found = desk.page.get_by_text(re.compile("of 100 abnormal found")).inner_text()
     value = float(re.search(r"([\d.]+) of 100 abnormal found", found)[1])
     desk.view_side("Sensitivity")
-    expect(desk.page.get_by_text("Find at least so many")).to_be_visible()
+    expect(desk.page.get_by_text("Found of 100 abnormal, at least")).to_be_visible()
     expect(slider).to_have_value(str(int(value)))
     expect(desk.page.get_by_text("of 100 healthy flagged")).to_contain_text("15")
     # What is marked now is kept with the point that the page shows.

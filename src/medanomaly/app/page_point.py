@@ -12,7 +12,7 @@ from medanomaly.app.wording import plain
 from medanomaly.evidence import wording
 
 _ASKED = {ALARMS: "False alarms", SENSITIVITY: "Sensitivity"}
-_LABELS = {ALARMS: "At most so many false alarms per 100 healthy", SENSITIVITY: "Find at least so many of 100 abnormal"}
+_LABELS = {ALARMS: "False alarms per 100 healthy, at most", SENSITIVITY: "Found of 100 abnormal, at least"}
 
 
 def show_point(page: Page) -> None:
@@ -74,7 +74,7 @@ def _back(page: Page) -> None:
 def answer(curve: Curve, asked: str, threshold: float, step: float) -> float:
     """What a threshold answers to a question, in steps of the slider, so that the sentence beside it is true.
 
-    At most so many false alarms: rounded up. At least so many found: rounded down.
+    False alarms are rounded up, what is found is rounded down.
     """
     cost = curve.cost(threshold)
     share = cost.alarms if asked == ALARMS else cost.sensitivity

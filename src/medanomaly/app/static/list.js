@@ -73,7 +73,7 @@ export class List {
     this.highlight(true);
   }
 
-  // The row so many steps away. From a row that no longer passes the filter one steps from where it stood.
+  // The row a number of steps away. From a row that no longer passes the filter one steps from where it stood.
   away(row, by) {
     const at = this.order.indexOf(row);
     const from = at >= 0 ? at : by > 0 ? (this.place ?? 0) - 1 : (this.place ?? 0);
