@@ -128,12 +128,12 @@ def small(item: Item, largest: int) -> np.ndarray | None:
 
 
 def reduced(picture: Picture, largest: int) -> Picture:
-    """An image averaged by area to a side of at most ``largest`` pixels; smaller ones stay. The values keep their kind."""
+    """An image averaged by area to at most ``largest`` pixels a side; smaller ones stay. The values keep their kind."""
     return replace(picture, pixels=shrunk(picture.pixels, largest))
 
 
 def shrunk(picture: np.ndarray, largest: int) -> np.ndarray:
-    """A picture (H, W) or (H, W, C), averaged by area to a side of at most ``largest`` pixels; smaller ones stay."""
+    """A picture (H, W) or (H, W, C), averaged by area to at most ``largest`` pixels a side; smaller ones stay."""
     height, width = picture.shape[:2]
     factor = largest / max(height, width)
     if factor >= 1:
