@@ -13,12 +13,17 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
+from functools import wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from medanomaly.options import one_line
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Names of our working files in a folder that we write into begin so; they are never inputs.
 OWN = ".medanomaly."
@@ -55,18 +60,18 @@ def only_writer(folder: Path, remedy: str = "Wait for its end, or name another f
     """
     from filelock import FileLock, Timeout
 
-    folder = folder.resolve()
+    given, folder = folder, folder.resolve()
     # Without the library's substitute for locks, which outlives a killed process.
     lock = FileLock(folder / LOCK, timeout=0, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:
-        raise OneWriterError(f"{folder}: {_holder(folder)} writes into it. {remedy}") from None
+        raise OneWriterError(f"{given}: {_holder(folder)} writes into it. {remedy}") from None
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _WITHOUT_LOCKS:
             raise
         raise OneWriterError(
-            f"{folder}: lies on a file system without locks ({getattr(error, 'strerror', None) or error}), where "
+            f"{given}: lies on a file system without locks ({getattr(error, 'strerror', None) or error}), where "
             "nothing keeps a second process out. Name a folder on another disk, and copy the results afterwards."
         ) from error
     try:
@@ -80,6 +85,22 @@ def only_writer(folder: Path, remedy: str = "Wait for its end, or name another f
             with suppress(OSError):
                 (folder / LOCK).unlink()
         lock.release()
+
+
+def by_one_writer(change: Callable[Concatenate[Path, P], R]) -> Callable[Concatenate[Path, P], R]:
+    """Let a function that reads a folder's files, its first argument, and writes them anew be alone in it.
+
+    Raises:
+        OneWriterError, OSError: as for :func:`only_writer`, beside what the function raises.
+    """
+
+    @wraps(change)
+    def alone(folder: Path, *args: P.args, **kwargs: P.kwargs) -> R:
+        # The function says what is wrong with what is no folder.
+        with only_writer(folder, "Wait for its end.") if folder.is_dir() else nullcontext():
+            return change(folder, *args, **kwargs)
+
+    return alone
 
 
 def _describe(folder: Path) -> None:

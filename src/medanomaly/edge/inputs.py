@@ -32,7 +32,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 #: A file that is not there is told by its reader, with the remedy.
-_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 def find_inputs(
@@ -129,7 +129,7 @@ def _refused(path: str) -> Failure | None:
     except ValueError as error:  # NUL, or what the system's encoding lacks
         return Failure(path, f"{path}: is no name of a file ({error}).")
     except OSError as error:
-        if error.errno not in _ABSENT:
+        if error.errno not in ABSENT:
             return Failure(path, f"{path}: cannot be read ({_why(error)}).")
     return None
 

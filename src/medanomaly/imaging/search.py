@@ -189,10 +189,10 @@ def _reason(path: str, is_file: bool, is_link: bool, suffixes: Collection[str] |
         return None
     if not is_file or not maybe_dicom(name, suffixes):
         return OTHER
-    return None if looks_like_dicom(path) or not _opens(path) else OTHER
+    return None if looks_like_dicom(path) or not opens(path) else OTHER
 
 
-def _opens(path: str) -> bool:
+def opens(path: str) -> bool:
     """Whether a regular file can be opened; one that has gone meanwhile counts as such."""
     try:
         with Path(path).open("rb"):
