@@ -50,11 +50,17 @@ FOREIGN = {
     "records without infer.json": {"results.jsonl": b'{"input": "a", "status": "ok"}\n'},
     "text": {"results.jsonl": b"my notes, one line"},
     "a line that is no record": {"results.jsonl": b'{"input": "a", "status": "ok"}\nmine\n{}\n', "infer.json": None},
-    "a line without a status": {"results.jsonl": b'{"input": "a"}\n{"input": "b", "status": "ok"}\n', "infer.json": None},
+    "a line without a status": {
+        "results.jsonl": b'{"input": "a"}\n{"input": "b", "status": "ok"}\n',
+        "infer.json": None,
+    },
     "deep JSON": {"results.jsonl": b"[" * 100_000 + b"\n\n", "infer.json": None},
     "infer.json of another program": {"infer.json": b'{"model": "x"}'},
     "infer.json that is a list": {"infer.json": b"[1]"},
-    "infer.json that is empty, beside records": {"results.jsonl": b'{"input": "a", "status": "ok"}\n', "infer.json": b""},
+    "infer.json that is empty, beside records": {
+        "results.jsonl": b'{"input": "a", "status": "ok"}\n',
+        "infer.json": b"",
+    },
     "overlays of somebody": {"overlays/holiday.png": b"x"},
     "overlays called as ours": {"overlays/000000-00.png": b"x"},
     "a folder in overlays": {"overlays/more/a.png": b"x"},
@@ -138,7 +144,9 @@ def test_out_that_cannot_be_a_folder_of_results(drawn_bundle, greys, tmp_path, c
 
 def test_a_run_that_replaces_another_takes_away_all_of_its_and_nothing_else(drawn_bundle, greys, tmp_path):
     out = tmp_path / "out"
-    infer(drawn_bundle, [*greys, video(tmp_path / "a.avi"), "missing.png", video(tmp_path / "b.avi")], out, Options(ALL))
+    infer(
+        drawn_bundle, [*greys, video(tmp_path / "a.avi"), "missing.png", video(tmp_path / "b.avi")], out, Options(ALL)
+    )
     assert len(pictures(out)) == 3 * 30 + 2 * 2
     mine = {"notes.txt": b"mine", "masks.zip": b"x", "cases/000000-00.png": b"x", ".hidden": b"x"}
     for name, data in mine.items():

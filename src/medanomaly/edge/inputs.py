@@ -124,6 +124,8 @@ def _why(error: Exception) -> str:
 
 def _refused(path: str) -> Failure | None:
     """The failure of a file that the system refuses to look at: a name that is too long, a folder that is closed."""
+    if not path:  # would stand for the folder one is in
+        return Failure(path, f"{path}: is no name of a file (it is empty).")
     try:
         os.stat(path)  # noqa: PTH116
     except ValueError as error:  # NUL, or what the system's encoding lacks
