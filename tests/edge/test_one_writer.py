@@ -49,7 +49,7 @@ def test_a_second_process_is_refused_by_name_whatever_it_asks_and_however_out_is
     assert (out / "results.jsonl").read_bytes() == before
     first.send_signal(signal.SIGTERM)
     first.communicate(timeout=60)
-    assert not [path for path in os.listdir(out) if path.startswith(".")], "something stays after an orderly end"
+    assert not list(out.glob(".*")), "something stays after an orderly end"
     assert infer(drawn_bundle, greys, out, Options(resume=True)).before == 24
 
 
@@ -57,7 +57,7 @@ def test_what_a_killed_process_leaves_blocks_nobody_and_is_no_input(drawn_bundle
     out = tmp_path / "out"
     first.kill()
     first.communicate()
-    assert {LOCK, WRITER} <= set(os.listdir(out))
+    assert {LOCK, WRITER} <= {path.name for path in out.iterdir()}
     assert infer(drawn_bundle, greys[:2], out, Options(resume=True)).before == 24
     (out / LOCK).write_text("")
     (out / WRITER).write_text("")
@@ -158,7 +158,7 @@ def test_a_writer_that_asks_for_no_lock_is_noticed_before_a_record_is_lost(drawn
                 other.write(b'{"input": "b", "status": "ok"}\n')
         elif how == "replace":
             (tmp_path / "new").write_bytes(written.path.read_bytes())
-            os.replace(tmp_path / "new", written.path)
+            (tmp_path / "new").replace(written.path)
         elif how == "empty":
             os.truncate(written.path, 0)
         else:

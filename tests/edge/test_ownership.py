@@ -31,7 +31,7 @@ def video(path: Path, frames: int = 3) -> str:
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, and where links lead."""
     return {
-        str(path.relative_to(folder)): os.readlink(path).encode() if path.is_symlink() else path.read_bytes()
+        str(path.relative_to(folder)): str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_symlink() or path.is_file()
     }
@@ -239,7 +239,7 @@ def test_an_interrupted_clearing_is_no_trap(drawn_bundle, greys, tmp_path, monke
     infer(drawn_bundle, greys[19:21], out, Options(resume=resume))
     assert [record["input"] for record in records(out)] == greys[19:21]
     assert pictures(out) == named(out)
-    assert sorted(os.listdir(out)) == ["infer.json", "mine.txt", "overlays", "results.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == ["infer.json", "mine.txt", "overlays", "results.jsonl"]
 
 
 def test_a_snapshot_by_hard_links_keeps_its_records(drawn_bundle, greys, tmp_path):
