@@ -107,6 +107,7 @@ def two_writers(
     """
     link = out.with_name(f"{out.name}-link")
     if not link.is_symlink():
+        out.mkdir()
         link.symlink_to(out)
     processes = []
     for way in rng.sample([out, out, link], 2):

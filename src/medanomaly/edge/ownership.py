@@ -110,18 +110,12 @@ class _Ours:
         return entry.name in self.names[folder] or (folder in self.claimed and int(known[1]) in self.next)
 
 
-def check(out: Path, writes: Collection[str], bundle: Path, resume: bool) -> None:
-    """Refuse a folder for what is in it; nothing is written.
-
-    Args:
-        out: Folder of the results; need not be there.
-        writes: Folders in it that the run writes into.
-        bundle: Folder of the bundle.
-        resume: Whether the records there are kept; else they and what belongs to them will be replaced.
+def check_place(out: Path, bundle: Path) -> None:
+    """Refuse what cannot be a folder of results: a file, a bundle.
 
     Raises:
-        OutError: if something is in it that is not ours and would be lost or mixed in.
-        OSError: if it cannot be read.
+        OutError: if it is one.
+        OSError: if it cannot be looked at.
     """
     if not os.path.lexists(out):
         return
@@ -130,6 +124,20 @@ def check(out: Path, writes: Collection[str], bundle: Path, resume: bool) -> Non
         raise OutError(f"{out}: is {what}. Name a folder for the results.")
     if (bundle.is_dir() and os.path.samefile(out, bundle)) or _is_bundle(out):  # noqa: PTH121
         raise OutError(f"{out}: is a bundle. Name another folder for the results.")
+
+
+def check(out: Path, writes: Collection[str], resume: bool) -> None:
+    """Refuse a folder for what is in it; nothing is written.
+
+    Args:
+        out: Folder of the results.
+        writes: Folders in it that the run writes into.
+        resume: Whether the records there are kept; else they and what belongs to them will be replaced.
+
+    Raises:
+        OutError: if something is in it that is not ours and would be lost or mixed in.
+        OSError: if it cannot be read.
+    """
     for name in (RECORDS, MADE_WITH, OLD):
         if os.path.lexists(out / name) and not stat.S_ISREG((out / name).lstat().st_mode):
             raise OutError(f"{out / name}: is a link, a folder or a device, and so not of this program. {_MOVE}")

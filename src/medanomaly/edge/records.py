@@ -41,11 +41,11 @@ def sole_writer(out: Path, bundle: Bundle, writes: Collection[str], resume: bool
     try:
         with ExitStack() as stack:
             with writing(out):
-                ownership.check(out, writes, bundle.path, resume)  # a folder that is refused stays as it is
+                ownership.check_place(out, bundle.path)
                 out.mkdir(parents=True, exist_ok=True)
                 remedy = "Wait for its end, or name another folder for the results."
                 stack.enter_context(only_writer(out, remedy))
-                ownership.check(out, writes, bundle.path, resume)  # the writer before may have written meanwhile
+                ownership.check(out, writes, resume)
             yield
     except BaseException:
         if made:
