@@ -33,6 +33,8 @@ LOCK, WRITER = f"{OWN}lock", f"{OWN}writer"
 _WITHOUT_LOCKS = {
     getattr(errno, name) for name in ("ENOLCK", "ENOSYS", "ENOTSUP", "EOPNOTSUPP") if hasattr(errno, name)
 }
+#: What it says of a folder in which nothing may be written.
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 #: Bytes of a description, at most: more is none of ours.
 _MOST = 4096
 #: Seconds in which a process that holds the lock has said who it is.
@@ -69,6 +71,8 @@ def only_writer(folder: Path, remedy: str = "Wait for its end, or name another f
         raise OneWriterError(f"{given}: {_holder(folder)} writes into it. {remedy}") from None
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _WITHOUT_LOCKS:
+            if error.errno in _REFUSED:
+                raise OSError(error.errno, error.strerror, os.fspath(given)) from error
             raise
         raise OneWriterError(
             f"{given}: lies on a file system without locks ({getattr(error, 'strerror', None) or error}), where "

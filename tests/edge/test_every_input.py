@@ -126,7 +126,8 @@ def test_a_file_of_unknown_kind_that_cannot_be_opened_is_no_other_kind(archive, 
 
 
 def test_a_link_to_what_may_not_be_looked_at(archive, monkeypatch):
-    (archive / "link").symlink_to("p2")
+    for name in ("link", "link.png"):
+        (archive / name).symlink_to("p2/elsewhere.png")
     scandir = os.scandir
 
     class Entry:
@@ -137,7 +138,7 @@ def test_a_link_to_what_may_not_be_looked_at(archive, monkeypatch):
             return getattr(self._entry, name)
 
         def is_dir(self, **kwargs):
-            if self.name == "link":
+            if self.name.startswith("link"):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             return self._entry.is_dir(**kwargs)
 
@@ -150,7 +151,7 @@ def test_a_link_to_what_may_not_be_looked_at(archive, monkeypatch):
 
     monkeypatch.setattr("os.scandir", lambda path: Listing(map(Entry, scandir(path))))
     files, failures = found("archive")
-    assert len(files) == 6
+    assert len(files) == 7  # by its name the other one is a file, whose reader says why it cannot be read
     assert list(failures) == ["archive/link"]
 
 
@@ -316,6 +317,17 @@ def test_an_image_to_verify_that_cannot_be_read_is_named(drawn_bundle, greys, mo
 
     with pytest.raises(VerifyError, match=f"{greys[0]}: cannot be read"):
         _addresses([greys[0]], Contents(), set())
+
+
+def test_a_file_that_the_reader_may_not_look_at_says_so_in_words(drawn_bundle, greys, tmp_path, monkeypatch):
+    from medanomaly.imaging import Reading
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), greys[0])
+
+    monkeypatch.setattr(Reading, "load_placed", refuse)
+    infer(drawn_bundle, greys[:1], tmp_path / "out")
+    assert records(tmp_path / "out")[0]["error"] == f"{greys[0]}: cannot be read (Permission denied). Allow reading it."
 
 
 def test_a_file_of_out_that_cannot_be_written_is_named(drawn_bundle, greys, tmp_path, capsys):

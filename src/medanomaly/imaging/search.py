@@ -145,6 +145,8 @@ def search(
                     found.passed.note(SYSTEM)
                 elif error.errno == errno.ELOOP:  # a link that leads to itself
                     found.passed.note(LOOP)
+                elif suffixes is None or known_kind(entry.name, suffixes):  # its reader says why
+                    found.files.append(path)
                 else:  # a link to what may not be looked at: nobody knows what it is
                     found.closed.append((path, error.strerror or str(error)))
                 continue
