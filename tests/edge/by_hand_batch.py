@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,9 @@ def two_writers(
     if not link.is_symlink():
         out.mkdir()
         link.symlink_to(out)
+    if rng.random() < 0.5:  # else the records of the pair before are replaced, or gone on with
+        shutil.rmtree(out)
+        out.mkdir()
     processes = []
     for way in rng.sample([out, out, link], 2):
         processes.append(start(bundle, folder, way, *rng.choice([[], ["--resume"], ["--no-cache"]])))
