@@ -16,6 +16,7 @@ from medanomaly.edge.bundle import CARD, GRAPH, Bundle, sha256
 from medanomaly.edge.detector import core
 from medanomaly.edge.graph import seal, set_point
 from medanomaly.evidence.caveats import of_operating_point
+from medanomaly.one_writer import by_one_writer
 from medanomaly.whole import together
 
 #: Figures of the test that belong to one operating point.
@@ -24,6 +25,7 @@ _OF_POINT = ("sensitivity", "specificity", "precision", "f1")
 _OF_RANKS = ("auroc", "average_precision")
 
 
+@by_one_writer
 def decide_bundle(
     folder: Path,
     rule: tuple[str, Value | None] | None,
@@ -45,6 +47,7 @@ def decide_bundle(
     Raises:
         BundleError: if the bundle cannot be used.
         DecideError: if scores are needed and missing, or a pixel rule cannot be applied.
+        OneWriterError: if another process writes into the folder.
         RuleError: if the rule cannot be applied to the scores.
     """
     card = copy.deepcopy(Bundle.open(folder).card)

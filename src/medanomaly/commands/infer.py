@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from medanomaly.commands.device import check_device
-from medanomaly.failures import fail
+from medanomaly.failures import cannot_write, fail
 from medanomaly.options import real, whole
 
 
@@ -19,7 +19,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="score images with an exported bundle; needs no torch",
         description="Score images with a bundle. Every input gets one line in OUT/results.jsonl, failures included.",
         epilog="Exit status: 0 all scored; 1 some failed (their records say why); 2 wrong bundle or option, or OUT "
-        "cannot be written; 130 or 143 ended by SIGINT or SIGTERM, with all records whole. More: docs/edge.md.",
+        "cannot be written, is another process's or holds what is not ours; 130 or 143 ended by SIGINT or SIGTERM, "
+        "with all records whole. More: docs/edge.md.",
     )
     parser.add_argument("bundle", type=Path, help="folder written by `medanomaly export`")
     parser.add_argument(
@@ -29,9 +30,11 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="image, DICOM or video; folder searched for them; quoted pattern such as 'study/**/*.png'; or - for a "
         "list on standard input, one path a line",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for results.jsonl and pictures")
+    parser.add_argument("--out", type=_folder, required=True, help="folder for results.jsonl and pictures")
     parser.add_argument(
-        "--resume", action="store_true", help="go on after the records in OUT, as after a kill (default: replace them)"
+        "--resume",
+        action="store_true",
+        help="go on after the records in OUT, as after a kill (default: replace them and their pictures)",
     )
     for name, what, default in (
         ("overlays", "heat maps over the image", "flagged"),
@@ -77,11 +80,18 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+def _folder(text: str) -> Path:
+    if not text.strip():  # an unset variable of a script, not the folder one stands in
+        raise ValueError("must name a folder")
+    return Path(text)
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     from medanomaly.edge.bundle import BundleError
     from medanomaly.edge.infer import Options, infer
     from medanomaly.edge.inputs import STDIN, listed
+    from medanomaly.edge.output import OutputError
     from medanomaly.edge.records import ResumeError
     from medanomaly.edge.result import Failure
     from medanomaly.edge.stop import Stopped, on_signals
@@ -120,10 +130,8 @@ def run(args: argparse.Namespace) -> int:
             return fail(error)
         except ValueError as error:
             return fail(f"{str(error).rstrip('.')}.")
-        except OSError as error:
-            return fail(
-                f"{args.out}: cannot be written ({error.strerror or error}). Records written so far are intact."
-            )
+        except OutputError as error:
+            return fail(cannot_write(error.filename, error, "Records written so far are intact."))
     print(summary.sentence())
     if summary.signum is not None:
         print(f"Stopped by {signal.Signals(summary.signum).name}. Go on with --resume.", file=sys.stderr)

@@ -34,18 +34,27 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def _unreadable(file: Path, error: OSError) -> BundleError:
+    return BundleError(
+        f"{file}: cannot be read ({error.strerror or error}). Allow reading it, or copy the whole folder again."
+    )
+
+
 def read_card(path: Path) -> dict[str, Any]:
     """The card of a bundle.
 
     Raises:
-        BundleError: if there is none, it is not a card, or it was written by a newer version.
+        BundleError: if there is none, it cannot be read, is not a card, or was written by a newer version.
     """
-    if not (path / CARD).is_file():
-        raise BundleError(f"{path}: is not a bundle (it has no {CARD}). Write one with `medanomaly export`.")
     try:
-        card = json.loads((path / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = (path / CARD).read_text(encoding="utf-8") if (path / CARD).is_file() else None
+        card = None if text is None else json.loads(text)
+    except OSError as error:
+        raise _unreadable(path / CARD, error) from error
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path / CARD}: is not readable JSON ({error}). Export the bundle again.") from error
+    if text is None:
+        raise BundleError(f"{path}: is not a bundle (it has no {CARD}). Write one with `medanomaly export`.")
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise BundleError(f"{path / CARD}: is not the card of a medanomaly bundle.")
     if not isinstance(card.get("schema"), int) or card["schema"] > SCHEMA:
@@ -64,16 +73,21 @@ def differences(path: Path, card: dict[str, Any]) -> list[str]:
     """What is wrong with the files that a card names by their SHA-256: a sentence each, with the file and the remedy.
 
     Raises:
-        BundleError: if the card does not name the files that a bundle has.
+        BundleError: if the card does not name the files that a bundle has, or one cannot be read.
     """
     files = card.get("files")
     if not isinstance(files, dict) or set(files) - {ONNX} != {GRAPH, WEIGHTS}:
         raise BundleError(f"{path / CARD}: lists other files than {GRAPH} and {WEIGHTS}. Export the bundle again.")
     found = []
     for name, expected in files.items():
-        if not (path / name).is_file():
+        try:
+            missing = not (path / name).is_file()
+            altered = not missing and sha256(path / name) != expected
+        except OSError as error:
+            raise _unreadable(path / name, error) from error
+        if missing:
             found.append(f"{path}: lacks {name}. Copy the whole folder again.")
-        elif sha256(path / name) != expected:
+        elif altered:
             found.append(
                 f"{path / name}: was altered since the export, or is another bundle's (its SHA-256 is not the card's). "
                 "Copy the whole folder again."

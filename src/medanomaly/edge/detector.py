@@ -212,6 +212,8 @@ class Detector:
             return step(*args)
         except ImageError as error:
             return Failure(name, str(error), seconds)
+        except OSError as error:
+            return Failure(name, f"{name}: cannot be read ({error.strerror or error}). Allow reading it.", seconds)
         except Exception as error:  # whatever a file provokes is its record, never the end of the batch
             return Failure(name, f"{name}: {type(error).__name__}: {error}", seconds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,8 @@ from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.cluster import Cluster, connect
 from medanomaly.edge.detector import Detector
 from medanomaly.edge.inputs import expand, find_inputs, pending
-from medanomaly.edge.records import Records
+from medanomaly.edge.ownership import OutError
+from medanomaly.edge.records import Records, sole_writer
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.edge.stop import Stop
 from medanomaly.edge.watch import arrivals
@@ -96,11 +98,20 @@ def infer(
     Raises:
         BundleError: if the bundle cannot be used.
         ResumeError: if there is nothing that can be gone on with.
+        OneWriterError: if another process, or another call of this one, writes into ``out``.
+        OutError: if ``out`` holds what is not ours and would be lost or mixed in.
         ValueError: if an option is wrong.
-        OSError: if ``out`` cannot be written; records so far are whole.
+        OutputError: an OSError, if ``out`` cannot be written; records so far are whole.
     """
+    if not os.fspath(out):
+        raise OutError("The folder for the results has no name. Name one.")
     options, stop, out = options or Options(), stop or Stop(), Path(out)
     opened = Bundle.open(bundle)
+    with sole_writer(out, opened, options.pictures.folders, options.resume):
+        return _infer(opened, inputs, out, options, stop)
+
+
+def _infer(opened: Bundle, inputs: Sequence[str | Path | Failure], out: Path, options: Options, stop: Stop) -> Summary:
     hint = options.hint or ("throughput" if options.watch is None else "latency")
     passed = PassedOver()
     listing = list(find_inputs(inputs, SUFFIXES, leave_out=out, passed=passed))
@@ -110,7 +121,7 @@ def infer(
         else connect(options.ray, opened, listing, options.device, options.threads, options.cache, options.pictures)
     )
     done: Counter[str] = Counter()
-    with Records(out, opened, options.resume) as records, _progress() as progress:
+    with Records(out, opened, options.resume, options.pictures.folders) as records, _progress() as progress:
         writer = Writer(out, records, options.pictures, passed)
         records.describe(passed_over=passed.to_dict())
         for number, record in enumerate(records.before()):
@@ -137,6 +148,7 @@ def infer(
                     if stop.signum is not None:
                         break
             writer.finish()
+            records.check_alone()
             if options.watch is not None:
                 records.describe(passed_over=passed.to_dict())
         finally:

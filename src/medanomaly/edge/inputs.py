@@ -32,7 +32,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 #: A file that is not there is told by its reader, with the remedy.
-_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 
 
 def find_inputs(
@@ -65,43 +65,74 @@ def find_inputs(
         if isinstance(given, Failure):
             yield given
             continue
-        name, own = os.fspath(given), PassedOver()
-        if os.path.isdir(name):  # noqa: PTH112 (False for names that are too long)
-            found = search(name, suffixes, leave_out)
-            own, files, closed = found.passed, [str(path) for path in found.files], found.closed
-            kinds = ", ".join(sorted(suffix[1:] for suffix in suffixes))
-            nothing = f"{name}: the folder holds no images ({kinds})."
-        elif glob.has_magic(name) and not os.path.lexists(name):
-            files, closed, any_match = matching(name, suffixes, leave_out, own)
-            what = "what matches this pattern holds no images" if any_match else "no file matches this pattern"
-            nothing = f"{name}: {what}."
-        else:
-            place = places.of(name)
+        name = os.fspath(given)
+        try:
+            brings = _brought(name, suffixes, leave_out, passed)
+        except (OSError, ValueError) as error:  # what a name provokes is its record, and the run goes on
+            yield Failure(name, f"{name}: cannot be looked into ({_why(error)}).")
+            continue
+        if brings is None:
+            try:
+                place = places.of(name)
+            except (OSError, ValueError):  # no name of a file, which is said below
+                place = name
             if place not in brought:
                 named.add(place)
                 yield _refused(name) or name
             continue
-        passed.add(own)
-        for folder, why in closed:
-            yield Failure(str(folder), f"{folder}: the folder cannot be looked into ({why}). Allow reading it.")
-        if not files and not closed:
-            yield Failure(name, f"{nothing} {own.sentence()}".rstrip())
-        for path in files:
-            place = places.of(path)
+        for item in brings:
+            if isinstance(item, Failure):
+                yield item
+                continue
+            place = places.of(item)
             if place not in brought and place not in named:
-                yield path
+                yield item
             brought.add(place)
+
+
+def _brought(
+    name: str, suffixes: Collection[str], leave_out: Path | None, passed: PassedOver
+) -> list[str | Failure] | None:
+    """What a folder or a pattern brings; None for the name of a file."""
+    own = PassedOver()
+    if os.path.isdir(name):  # noqa: PTH112 (False for names that are too long)
+        found = search(name, suffixes, leave_out)
+        own, files, closed = found.passed, [str(path) for path in found.files], found.closed
+        kinds = ", ".join(sorted(suffix[1:] for suffix in suffixes))
+        nothing = f"{name}: the folder holds no images ({kinds})."
+    elif glob.has_magic(name) and not os.path.lexists(name):
+        files, closed, any_match = matching(name, suffixes, leave_out, own)
+        what = "what matches this pattern holds no images" if any_match else "no file matches this pattern"
+        nothing = f"{name}: {what}."
+    else:
+        return None
+    passed.add(own)
+    items: list[str | Failure] = [closed_folder(path, why) for path, why in closed]
+    if not files and not closed:
+        items.append(Failure(name, f"{nothing} {own.sentence()}".rstrip()))
+    return items + files
+
+
+def closed_folder(path: str | Path, why: str) -> Failure:
+    """The failure of a folder that cannot be looked into."""
+    return Failure(str(path), f"{path}: the folder cannot be looked into ({why}). Allow reading it.")
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _refused(path: str) -> Failure | None:
     """The failure of a file that the system refuses to look at: a name that is too long, a folder that is closed."""
+    if not path:  # would stand for the folder one is in
+        return Failure(path, f"{path}: is no name of a file (it is empty).")
     try:
         os.stat(path)  # noqa: PTH116
-    except ValueError:  # a name with NUL
-        return Failure(path, f"{path}: does not exist.")
+    except ValueError as error:  # NUL, or what the system's encoding lacks
+        return Failure(path, f"{path}: is no name of a file ({error}).")
     except OSError as error:
-        if error.errno not in _ABSENT:
-            return Failure(path, f"{path}: cannot be read ({error.strerror}).")
+        if error.errno not in ABSENT:
+            return Failure(path, f"{path}: cannot be read ({_why(error)}).")
     return None
 
 
@@ -145,7 +176,17 @@ def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | 
         path: A file, or the address of one frame.
         every: Of a video, every so many frames are taken, the first one included.
         done: How often an input has a record already; taken from as they are passed over.
+
+    Yields:
+        A path, a frame, or a :class:`Failure` in place of an exception.
     """
+    try:
+        yield from _expanded(path, every, done)
+    except Exception as error:  # whatever a file provokes is its record, and the run goes on
+        yield from pending(Failure(path, f"{path}: cannot be read ({_why(error)})."), done)
+
+
+def _expanded(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | Failure]:
     suffix = Path(path).suffix.lower()
     if suffix in video.SUFFIXES:
         yield from video.frames(path, every, lambda name: _again(name, done))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fnmatch
 import glob
 import os
+import stat
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,6 +16,8 @@ from medanomaly.imaging.passed_over import SYSTEM, PassedOver
 from medanomaly.imaging.search import Found, of_system, reason_against, search
 
 _ANY_DEPTH = "**"
+#: What the system says of a name that is not there, or is no folder.
+_NO_FOLDER = {errno.ENOENT, errno.ENOTDIR}
 
 
 @dataclass(frozen=True)
@@ -22,18 +27,28 @@ class _Pattern:
     Args:
         base: What stands before the first part with a wildcard, as it was written, with the separator.
         parts: The parts from there on.
+        folders: Whether it ends with a separator, and so means folders alone.
     """
 
     base: str
     parts: tuple[str, ...]
+    folders: bool = False
 
     @classmethod
     def of(cls, text: str) -> _Pattern:
         """A text that holds a wildcard."""
+        if os.altsep:  # Windows reads both
+            text = text.replace(os.altsep, os.sep)
         parts = text.split(os.sep)  # noqa: PTH206 keeps what Path would tidy
         first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
         base = "".join(part + os.sep for part in parts[:first])
-        return cls(base, tuple(part for part in parts[first:] if part))
+        return cls(base, tuple(part for part in parts[first:] if part), text.endswith(os.sep))
+
+    @property
+    def start(self) -> str:
+        """The base as glob writes it, without repeated separators at its end."""
+        folder = os.path.dirname(self.base + "x")  # noqa: PTH120 keeps what Path would tidy
+        return os.path.join(folder, "") if folder else ""  # noqa: PTH118
 
     @property
     def deep(self) -> bool:
@@ -71,10 +86,9 @@ def matching(
     if pattern.deep:
         return _deep(pattern, suffixes, leave_out, passed)
     files: list[str] = []
-    closed: list[tuple[Path, str]] = []
-    matched = sorted(glob.glob(text))  # noqa: PTH207 keeps the paths as given
-    for path in matched:
-        if any(pattern.system(part) for part in Path(path[len(pattern.base) :]).parts):
+    matched, closed = _shallow(pattern)
+    for path in sorted(matched):
+        if any(pattern.system(part) for part in Path(path[len(pattern.start) :]).parts):
             passed.note(SYSTEM)
         elif os.path.isdir(path):  # noqa: PTH112
             found = search(path, suffixes, leave_out)
@@ -88,12 +102,48 @@ def matching(
     return files, closed, bool(matched)
 
 
+def _shallow(pattern: _Pattern) -> tuple[list[str], list[tuple[Path, str]]]:
+    """What matches a pattern without ``**``, as :func:`glob.glob` finds it; and folders that could not be looked into.
+
+    glob itself passes over these without a word.
+    """
+    found, closed = [pattern.start], []
+    for number, part in enumerate(pattern.parts):
+        last, inner = number == len(pattern.parts) - 1, []
+        for parent in found:
+            try:
+                names = _matching_names(parent, part)
+            except OSError as error:
+                if error.errno not in _NO_FOLDER:
+                    closed.append((Path(parent or os.curdir), error.strerror or str(error)))
+                continue
+            inner += [parent + name if last else parent + name + os.sep for name in names]
+        found = inner
+    if pattern.folders:
+        found = [path for path in found if os.path.isdir(path)]  # noqa: PTH112
+    return found, closed
+
+
+def _matching_names(folder: str, part: str) -> list[str]:
+    """Names in a folder that match one part of a pattern; wildcards match hidden names only where the part is hidden.
+
+    Raises:
+        OSError: if nobody can say.
+    """
+    if not glob.has_magic(part):
+        os.lstat(folder + part)
+        return [part]
+    with os.scandir(folder or os.curdir) as entries:
+        names = [entry.name for entry in entries]
+    return [name for name in fnmatch.filter(names, part) if part.startswith(".") or not name.startswith(".")]
+
+
 def _deep(
     pattern: _Pattern, suffixes: Collection[str], leave_out: Path | None, passed: PassedOver
 ) -> tuple[list[str], list[tuple[Path, str]], bool]:
     # glob itself would go round in circles of links.
     top = pattern.base or os.curdir
-    every = search(top, None, leave_out, pattern.system) if os.path.isdir(top) else Found()  # noqa: PTH112
+    every = search(top, None, leave_out, pattern.system) if _is_folder(top) else Found()
     passed.add(every.passed)
     named: list[str] = []
     below: list[str] = []
@@ -106,6 +156,20 @@ def _deep(
             below.append(path)
     files = sorted([*named, *_images(below, suffixes, passed)], key=Path)
     return files, every.closed, bool(named or below)
+
+
+def _is_folder(path: str) -> bool:
+    """Whether a path is a folder.
+
+    Raises:
+        OSError: if nobody can say, because a folder above is closed.
+    """
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError as error:
+        if error.errno in _NO_FOLDER:
+            return False
+        raise
 
 
 def _images(paths: Sequence[str], suffixes: Collection[str], passed: PassedOver) -> list[str]:

@@ -4,29 +4,64 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from medanomaly.edge import ownership
 from medanomaly.edge.bundle import Bundle
-
-RECORDS = "results.jsonl"
-#: What the records beside it were made with.
-MADE_WITH = "infer.json"
+from medanomaly.edge.output import OutputError, writing
+from medanomaly.edge.ownership import CLAIMED, FOLDERS, MADE_WITH, RECORDS, OutError
+from medanomaly.one_writer import only_writer
+from medanomaly.whole import write_whole
 
 
 class ResumeError(ValueError):
     """A run cannot be gone on with. The message says why and what to do."""
 
 
-class Records:
-    """The records of a run, opened for appending.
+@contextmanager
+def sole_writer(out: Path, bundle: Bundle, writes: Collection[str], resume: bool) -> Iterator[None]:
+    """Be the only one that writes results into a folder, which is made if it is missing.
 
     Args:
-        out: Folder of the results; made if it is missing.
+        out: The folder.
+        bundle: What scores are made with.
+        writes: Folders in it that the run writes into.
+        resume: Whether records there are kept; else they will be replaced.
+
+    Raises:
+        OneWriterError: if another process or thread writes into it.
+        OutError: if what is in it is not ours and would be lost or mixed in; see :mod:`medanomaly.edge.ownership`.
+        OutputError: if it cannot be written.
+    """
+    made = not os.path.lexists(out)
+    try:
+        with ExitStack() as stack:
+            with writing(out):
+                ownership.check_place(out, bundle.path)
+                out.mkdir(parents=True, exist_ok=True)
+                remedy = "Wait for its end, or name another folder for the results."
+                stack.enter_context(only_writer(out, remedy))
+                ownership.check(out, writes, resume)
+            yield
+    except BaseException:
+        if made:
+            with suppress(OSError):  # not empty
+                out.rmdir()
+        raise
+
+
+class Records:
+    """The records of a run, opened for appending; to be made within :func:`sole_writer`.
+
+    Args:
+        out: Folder of the results.
         bundle: What scores are made with; records of another bundle are never mixed in.
-        resume: Go on after the records there; else they are replaced.
+        resume: Go on after the records there; else they are taken away, with the pictures that belong to them.
+        writes: Folders in it that the run writes into.
 
     Attributes:
         path: The file.
@@ -34,21 +69,25 @@ class Records:
 
     Raises:
         ResumeError: if the records there are of another bundle, or not of this program.
-        OSError: if ``out`` cannot be written.
+        OutError: if what would be replaced is not ours.
+        OutputError: if ``out`` cannot be written.
     """
 
-    def __init__(self, out: Path, bundle: Bundle, resume: bool) -> None:
-        out.mkdir(parents=True, exist_ok=True)
-        self.path, self.count = out / RECORDS, 0
+    def __init__(self, out: Path, bundle: Bundle, resume: bool, writes: Collection[str] = FOLDERS) -> None:
+        self.path, self.count, self._end = out / RECORDS, 0, 0
         made_with = {"files": bundle.card["files"], "operating_point": bundle.card["operating_point"]}
-        if resume and self.path.exists() and self.path.stat().st_size:
-            _same(out, made_with)
-        else:
-            # Emptied first: a kill between the two must not leave old records under a new description.
-            self.path.write_bytes(b"")
-            _write(out / MADE_WITH, {"bundle": str(bundle.path), **made_with})
-        self._file = self.path.open("r+b", buffering=0)
-        self._end = 0
+        with writing(self.path):
+            out.mkdir(parents=True, exist_ok=True)
+            ownership.finish_clearing(out)
+            if resume and self.path.exists() and self.path.stat().st_size:
+                kept = _same(out, made_with)
+                self.describe(**{CLAIMED: sorted({*ownership.claimed(kept), *writes})})
+            else:
+                ownership.clear(out)
+                # Emptied first: a kill between the two must not leave old records under a new description.
+                self.path.touch()
+                _write(out / MADE_WITH, {"bundle": str(bundle.path), **made_with, CLAIMED: sorted(writes)})
+            self._file = self.path.open("r+b", buffering=0)
 
     def __enter__(self) -> Records:
         return self
@@ -65,10 +104,15 @@ class Records:
 
         Raises:
             ResumeError: if another line is no record.
+            OutputError: if they cannot be read, or the torn line not be cut off.
         """
+        with writing(self.path):
+            yield from self._before()
+
+    def _before(self) -> Iterator[dict[str, Any]]:
         with self.path.open("rb") as lines:
             for line in lines:
-                record = _parsed(line)
+                record = ownership.is_record(line)
                 if record is None:
                     if lines.read(1):
                         raise ResumeError(
@@ -84,18 +128,20 @@ class Records:
         """Add to what the records were made with; values are plain JSON.
 
         Raises:
-            OSError: if it cannot be written; what stood there stays.
+            OutputError: if it cannot be written; what stood there stays.
         """
         place = self.path.with_name(MADE_WITH)
-        kept = json.loads(place.read_text(encoding="utf-8"))
-        if {**kept, **found} != kept:
-            _write(place, {**kept, **found})
+        with writing(place):
+            kept = json.loads(place.read_text(encoding="utf-8"))
+            if {**kept, **found} != kept:
+                _write(place, {**kept, **found})
 
     def append(self, record: dict[str, Any]) -> None:
         """Write a record as one line that has reached the system when this returns.
 
         Raises:
-            OSError: if it cannot be written whole; no part of it stays.
+            OutputError: if it cannot be written whole, and no part of it stays; or if the file is no longer the one
+                that this run has written, because another process changed, replaced or took it away.
         """
         text = json.dumps(record, ensure_ascii=False)
         try:
@@ -103,38 +149,43 @@ class Records:
         except UnicodeEncodeError:  # a file name that is not UTF-8
             line = json.dumps(record).encode()
         line += b"\n"
-        try:
-            self._file.seek(self._end)
-            written = 0
-            while written < len(line):
-                written += self._file.write(line[written:])
-        except BaseException:
-            self._file.truncate(self._end)
-            raise
+        self.check_alone()
+        with writing(self.path):
+            try:
+                self._file.seek(self._end)
+                written = 0
+                while written < len(line):
+                    written += self._file.write(line[written:])
+            except BaseException:
+                self._file.truncate(self._end)
+                raise
         self._end += len(line)
         self.count += 1
+
+    def check_alone(self) -> None:
+        """See that the file is still the one that this run writes; the lock binds only those who ask for it.
+
+        Raises:
+            OutputError: if another process changed, replaced or took it away.
+        """
+        with writing(self.path):
+            there, ours = self.path.stat(), os.fstat(self._file.fileno())
+        # Some file systems in user space number a file anew at each look: there size and time tell.
+        same = os.path.samestat(there, ours) or there.st_mtime_ns == ours.st_mtime_ns
+        if not same or there.st_size != self._end or ours.st_size != self._end:
+            raise OutputError(None, "another process has changed or replaced it meanwhile", os.fspath(self.path))
 
 
 def _write(place: Path, content: dict[str, Any]) -> None:
     # Whole or not at all: without it nobody knows what made the records.
-    part = place.with_name(f"{place.name}.part")
-    part.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
-    os.replace(part, place)  # noqa: PTH105
+    write_whole(place, (json.dumps(content, ensure_ascii=False) + "\n").encode(errors="replace"))
 
 
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
+def _same(out: Path, made_with: dict[str, Any]) -> dict[str, Any]:
     try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and "input" in record else None
-
-
-def _same(out: Path, made_with: dict[str, Any]) -> None:
-    try:
-        kept = json.loads((out / MADE_WITH).read_text(encoding="utf-8"))
+        kept = ownership.made_with(out)
+        if kept is None:
+            raise OutError("there is none")
         same = all(kept[key] == value for key, value in json.loads(json.dumps(made_with)).items())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResumeError(
@@ -146,3 +197,4 @@ def _same(out: Path, made_with: dict[str, Any]) -> None:
             f"{out}: its records were made with {kept.get('bundle')}, another bundle or operating point. Choose "
             "another folder, or leave out --resume to replace them."
         )
+    return kept

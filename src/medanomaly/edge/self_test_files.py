@@ -79,7 +79,10 @@ def _pixels(suffix: str, content: bytes) -> np.ndarray | None:
         return None
     with folder as name:
         path = Path(name) / f"self-test{suffix}"
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except OSError:  # a full disk
+            return None
         if suffix not in video.SUFFIXES:
             return _READING.load(path)
         frame = next(video.frames(str(path)), None)

@@ -10,6 +10,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from medanomaly.edge.output import write_file, writing
+
 COLUMNS = ("frame", "time", "raw_score", "score", "decision", "status")
 
 #: Of the chart, in pixels: its width and height, and the plot's left, top, right and bottom.
@@ -93,12 +95,13 @@ def write(folder: Path, name: str, video: str, rows: Sequence[Row]) -> None:
     """Write ``NAME.csv`` and ``NAME.svg`` into a folder, which is made if it is missing.
 
     Raises:
-        OSError: if they cannot be written.
+        OutputError: if they cannot be written.
     """
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.csv").write_text(table(rows), encoding="utf-8")
+    with writing(folder):
+        folder.mkdir(exist_ok=True)
+    write_file(folder / f"{name}.csv", table(rows).encode())
     shown = Path(video).name.encode(errors="replace").decode()
-    (folder / f"{name}.svg").write_text(chart(rows, shown), encoding="utf-8")
+    write_file(folder / f"{name}.svg", chart(rows, shown).encode())
 
 
 def _y(score: float) -> float:

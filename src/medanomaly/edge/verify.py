@@ -228,7 +228,10 @@ def _addresses(images: Sequence[str | Path], contents: Contents, wanted: set[str
     for path in find_inputs(images):
         if isinstance(path, Failure):
             raise VerifyError(path.error)
-        content = contents.of(path)
+        try:
+            content = contents.of(path)
+        except OSError as error:
+            raise VerifyError(f"{path}: cannot be read ({error.strerror or error}). Allow reading it.") from error
         if content is None:
             raise VerifyError(f"{path}: does not exist.")
         if content["sha256"] in wanted:

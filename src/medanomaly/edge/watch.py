@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medanomaly.edge.inputs import ABSENT, closed_folder
 from medanomaly.edge.result import Failure
 from medanomaly.imaging import ImageError, inside, looks_like_dicom
 from medanomaly.imaging.passed_over import LINKED, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
-from medanomaly.imaging.search import known_kind, maybe_dicom, of_system, result_folders, unfinished
+from medanomaly.imaging.search import known_kind, maybe_dicom, of_system, opens, result_folders, unfinished
+from medanomaly.one_writer import OWN
 
 #: An empty file may be a name whose content is on the way: it waits so many times as long.
 _EMPTY = 10
@@ -39,7 +41,8 @@ def arrivals(
     Files that lie there already come first. Files of the system, hidden ones and those of other kinds are passed over,
     as :func:`medanomaly.imaging.search.search` does, so that a writer may use a name like ``.frame.png.part`` and
     rename. A file without a known suffix is an input if it is DICOM once it is complete. A link out of the folder is a
-    :class:`Failure`; links to folders are not followed. A file that is written again keeps the record it has.
+    :class:`Failure`, and so is a folder or file that may not be looked at, once; links to folders are not followed. A
+    file that is written again keeps the record it has.
 
     Args:
         folder: The folder, watched with all that lies below.
@@ -56,6 +59,7 @@ def arrivals(
     while True:
         now = time.monotonic()
         present = set(look.files()) - handed
+        yield from look.news()
         growing = {path: seen for path, seen in growing.items() if path in present}
         for path in sorted(present):
             try:
@@ -65,7 +69,10 @@ def arrivals(
                 handed.add(path)
                 yield Failure(path, f"{path}: leads out of the watched folder {folder} through a link. Copy the file.")
                 continue
-            except OSError:  # gone or renamed since the look
+            except OSError as error:  # gone or renamed since the look, or nobody may look at it
+                if error.errno not in ABSENT:
+                    handed.add(path)
+                    yield Failure(path, f"{path}: cannot be read ({error.strerror}). Allow reading it.")
                 continue
             state = (found.st_size, found.st_mtime_ns, found.st_ino)
             seen = growing.get(path)
@@ -75,7 +82,7 @@ def arrivals(
                 growing[path] = _Seen(state, now)
             elif now - seen.since >= settle * (1 if found.st_size else _EMPTY):
                 del growing[path]
-                if known_kind(path, suffixes) or looks_like_dicom(path):
+                if known_kind(path, suffixes) or looks_like_dicom(path) or not opens(path):
                     handed.add(path)
                     yield path
                 else:  # looked into again when it changes
@@ -96,6 +103,7 @@ class _Look:
     leave_out: Path | None
     passed: PassedOver
     others: dict[str, _State] = field(default_factory=dict)
+    _closed: dict[str, Failure | None] = field(default_factory=dict)
     _before: PassedOver = field(default_factory=PassedOver)
     _now: PassedOver = field(default_factory=PassedOver)
 
@@ -106,10 +114,22 @@ class _Look:
         self.passed.replace(self._before, self._now)
         self._before, self._now = self._now, PassedOver()
 
+    def news(self) -> Iterator[Failure]:
+        """Folders that could not be looked into, each once."""
+        for name, failure in self._closed.items():
+            if failure is not None:
+                self._closed[name] = None
+                yield failure
+
+    def _refused(self, error: OSError) -> None:
+        name = str(error.filename)
+        if error.errno not in ABSENT or Path(name) == self.folder:  # a folder below may come and go
+            self._closed.setdefault(name, closed_folder(name, error.strerror or str(error)))
+
     def files(self) -> Iterator[str]:
         """What may be an input, by its name."""
         without = self.leave_out.resolve() if self.leave_out else None
-        for parent, folders, names in os.walk(self.folder):
+        for parent, folders, names in os.walk(self.folder, onerror=self._refused):
             pictures, inner = result_folders(names), []
             for name in folders:
                 path = Path(parent, name)
@@ -126,9 +146,19 @@ class _Look:
             folders[:] = inner
             for name in names:
                 path = Path(parent, name)
+                if name.startswith(OWN):  # of the run itself
+                    continue
                 if of_system(name) or unfinished(name):
                     self.pass_over(SYSTEM if of_system(name) else UNFINISHED, name)
-                elif known_kind(name, self.suffixes) or (maybe_dicom(name, self.suffixes) and path.is_file()):
+                elif known_kind(name, self.suffixes) or (maybe_dicom(name, self.suffixes) and _file_or_unknown(path)):
                     yield str(path)
                 else:
                     self.pass_over(OTHER, name)
+
+
+def _file_or_unknown(path: Path) -> bool:
+    """Whether a path is a regular file, or nobody may look at it."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True

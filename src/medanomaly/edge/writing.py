@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,9 @@ import cv2
 import numpy as np
 
 from medanomaly.edge import timeline
+from medanomaly.edge.naming import file_name
+from medanomaly.edge.output import write_file, writing
+from medanomaly.edge.ownership import TIMELINES
 from medanomaly.edge.records import Records
 from medanomaly.edge.result import Failure, Result
 from medanomaly.imaging import PassedOver, overlay
@@ -42,6 +44,11 @@ class Pictures:
         for name, value in vars(self).items():
             if value not in WHICH:
                 raise ValueError(f"{name} must be one of {', '.join(WHICH)}, not '{value}'")
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Folders that a run with these may write into, below that of the results."""
+        return (*(name for name, which in vars(self).items() if which != "none"), TIMELINES)
 
 
 @dataclass
@@ -120,7 +127,7 @@ class Writer:
         """Write what is left of one input; the record last, so that what it names is there.
 
         Raises:
-            OSError: if the disk is full, or ``out`` is gone.
+            OutputError: if the disk is full, or ``out`` is gone.
         """
         if isinstance(outcome, Result) and not outcome.finite:
             text = f"{outcome.input}: the model's score is {outcome.raw_score} {outcome.parts or ''}".rstrip() + "."
@@ -136,7 +143,7 @@ class Writer:
         """Write the timelines that are waiting, of all videos but one."""
         for name in [name for name in self._videos if name != but]:
             video = self._videos.pop(name)
-            timeline.write(self.out / "timelines", _file_name(video.first, name), name, video.rows)
+            timeline.write(self.out / TIMELINES, file_name(video.first, name), name, video.rows)
 
     def _failed(self, outcome: Failure) -> dict[str, Any]:
         self.summary.failed += 1
@@ -165,7 +172,7 @@ class Writer:
             record["time"] = round(outcome.time, 3)
         record["seconds"] = round(outcome.seconds, 4)
         if outcome.heat is not None:
-            self._draw(outcome, outcome.heat, _file_name(number, outcome.input), record)
+            self._draw(outcome, outcome.heat, file_name(number, outcome.input), record)
         return record
 
     def _draw(self, outcome: Result, heat: np.ndarray, name: str, record: dict[str, Any]) -> None:
@@ -184,16 +191,8 @@ class Writer:
             record["map"] = self._png("maps", name, np.rint(full * 65535).astype(np.uint16))
 
     def _png(self, folder: str, name: str, picture: np.ndarray) -> str:
-        (self.out / folder).mkdir(exist_ok=True)
         written = f"{folder}/{name}.png"
-        (self.out / written).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        with writing(self.out / folder):
+            (self.out / folder).mkdir(exist_ok=True)
+        write_file(self.out / written, cv2.imencode(".png", picture)[1].tobytes())
         return written
-
-
-def _file_name(number: int, path: str) -> str:
-    """A name without suffix; the number keeps files of one name in different folders apart."""
-    # The mark counts at the end of the name alone: a folder may be called "x#frame=2 of 3".
-    name = Path(path).name
-    frame = re.fullmatch(r"(.*)#frame=(\d{1,9})", name, re.DOTALL)
-    stem = Path(frame[1] if frame else name).stem[:50]
-    return f"{number:06d}-{stem}" + (f"-{frame[2]}" if frame else "")

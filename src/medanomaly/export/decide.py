@@ -22,12 +22,14 @@ from medanomaly.evidence.stages import FIGURES
 from medanomaly.export.again import batches, cases_of
 from medanomaly.export.decisions import check_decisions
 from medanomaly.export.run import Run
+from medanomaly.one_writer import by_one_writer
 from medanomaly.whole import together
 
 #: Figures that do not depend on the operating point, unless it turns a one-sided score into a two-sided one.
 _OF_RANKS = ("auroc", "average_precision", "parts")
 
 
+@by_one_writer
 def decide_run(
     folder: Path,
     rule: tuple[str, Value | None] | None,
@@ -49,6 +51,7 @@ def decide_run(
     Raises:
         ExportError: if the folder holds no tested run, or one that decided otherwise than its operating point says.
         DecideError: if it has no operating point of ours, or images are needed and not there.
+        OneWriterError: if another process writes into the folder.
         RuleError: if a rule cannot be applied.
     """
     run = Run.load(folder)

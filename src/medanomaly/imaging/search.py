@@ -6,6 +6,7 @@ lead to it, and what is passed over is counted by its reason.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable, Collection, Iterable
@@ -15,6 +16,7 @@ from pathlib import Path, PurePath
 from medanomaly.imaging.decode import IMAGE_SUFFIXES
 from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.passed_over import AGAIN, LOOP, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
+from medanomaly.one_writer import OWN
 
 #: What macOS, Windows, Linux and the servers of Synology and QNAP put into folders, in lower case; and the table of
 #: contents of a DICOM medium. Hidden names, which begin with a point, need not be listed.
@@ -46,9 +48,10 @@ class Found:
     """What a search found.
 
     Args:
-        files: Images, sorted by path; a link that leads nowhere is among them if it is called as one.
+        files: Images, sorted by path; a link that leads nowhere is among them if it is called as one, and so is a file
+            that cannot be opened to see whether it is DICOM.
         passed: What was passed over.
-        closed: Folders that could not be looked into, and why.
+        closed: Folders, and links, that could not be looked into, and why.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -132,12 +135,21 @@ def search(
             continue
         pictures = result_folders(entry.name for entry in entries)
         for entry in entries:
+            path = at / entry.name
+            if entry.name.startswith(OWN):  # of a run that writes here just now
+                continue
             try:
                 folder_there, is_link, is_file = entry.is_dir(), entry.is_symlink(), entry.is_file()
-            except OSError:  # a link that leads to itself
-                found.passed.note(LOOP)
+            except OSError as error:
+                if system(entry.name):
+                    found.passed.note(SYSTEM)
+                elif error.errno == errno.ELOOP:  # a link that leads to itself
+                    found.passed.note(LOOP)
+                elif suffixes is None or known_kind(entry.name, suffixes):  # its reader says why
+                    found.files.append(path)
+                else:  # a link to what may not be looked at: nobody knows what it is
+                    found.closed.append((path, error.strerror or str(error)))
                 continue
-            path = at / entry.name
             if system(entry.name):
                 found.passed.note(SYSTEM)
             elif folder_there and entry.name in pictures:
@@ -177,7 +189,18 @@ def _reason(path: str, is_file: bool, is_link: bool, suffixes: Collection[str] |
         return OTHER
     if suffixes is None or known_kind(name, suffixes):
         return None
-    return None if is_file and maybe_dicom(name, suffixes) and looks_like_dicom(path) else OTHER
+    if not is_file or not maybe_dicom(name, suffixes):
+        return OTHER
+    return None if looks_like_dicom(path) or not opens(path) else OTHER
+
+
+def opens(path: str) -> bool:
+    """Whether a regular file can be opened; one that has gone meanwhile counts as such."""
+    try:
+        with Path(path).open("rb"):
+            return True
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.ENOTDIR)
 
 
 class _Tree:
