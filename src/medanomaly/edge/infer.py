@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -23,6 +22,7 @@ from medanomaly.edge.stop import Stop
 from medanomaly.edge.watch import arrivals
 from medanomaly.edge.writing import Pictures, Summary, Writer
 from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver
+from medanomaly.streams import watched
 
 #: What folders are searched for.
 SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES
@@ -147,7 +147,7 @@ def infer(
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
+    return Progress(*columns, console=Console(stderr=True), disable=not watched())
 
 
 def _items(
