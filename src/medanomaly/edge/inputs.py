@@ -8,14 +8,14 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from medanomaly.edge import video
 from medanomaly.edge.patterns import matching
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, PassedOver, frames, search
+from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver, frames, search
 from medanomaly.imaging.search import Places
 
 #: Suffixes of formats that hold one picture.
@@ -109,9 +109,12 @@ def listed(stream: BinaryIO) -> list[str]:
     """Paths of a list, one a line, or parted by NUL as by ``find -print0``; read to its end, without empty lines.
 
     Raises:
-        ValueError: if it is written in UTF-16 or UTF-32 and does not say so, or is not whole.
+        ValueError: if it cannot be read, is written in UTF-16 or UTF-32 and does not say so, or is not whole.
     """
-    data = stream.read()
+    try:
+        data = stream.read()
+    except OSError as error:
+        raise ValueError(f"the list on standard input cannot be read ({error.strerror or error})") from error
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
     if encoding is not None:
         try:
@@ -146,15 +149,20 @@ def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | 
         every: Of a video, every so many frames are taken, the first one included.
         done: How often an input has a record already; taken from as they are passed over.
     """
+    yield from parts(path, every, lambda name: _again(name, done))
+
+
+def parts(path: str, every: int, skip: Callable[[str], bool]) -> Iterator[str | Frame | Failure]:
+    """:func:`expand`, without the addresses that ``skip`` says True to."""
     suffix = Path(path).suffix.lower()
     if suffix in video.SUFFIXES:
-        yield from video.frames(path, every, lambda name: _again(name, done))
+        yield from video.frames(path, every, skip)
         return
     try:
         addresses = [path] if suffix in _SINGLE else frames(path)
-    except ImageError:
+    except Exception:  # whatever a file provokes is its record: the detector meets it again, and says it
         addresses = [path]
-    yield from (address for address in addresses if not _again(address, done))
+    yield from (address for address in addresses if not skip(address))
 
 
 def pending(failure: Failure, done: Counter[str]) -> Iterator[Failure]:

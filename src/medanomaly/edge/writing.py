@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from medanomaly.options import one_line
 WHICH = ("flagged", "all", "none")
 
 #: Reasons of failed inputs that are said at the end; all are in the records.
-_REASONS = 3
+_REASONS = 5
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class Summary:
     passed: PassedOver = field(default_factory=PassedOver)
     signum: int | None = None
 
+    def mend(self, reasons: list[str], before: int) -> None:
+        """Take back failures whose input was read later: of this run by their reasons, of earlier ones by number."""
+        self.failed -= len(reasons)
+        self.failed_before -= before
+        self.reasons = [reason for reason in self.reasons if reason not in reasons]
+
     def sentence(self) -> str:
         """The outcome in words."""
         text = f"{self.scored} scored, {self.flagged} flagged as abnormal, {self.failed} failed"
@@ -79,6 +86,8 @@ class Summary:
         if self.passed:
             lines.append(self.passed.sentence())
         lines += [f"Failed: {one_line(reason)}" for reason in self.reasons]
+        if more := self.failed - len(self.reasons):
+            lines.append(f"And {more} more failed.")
         if self.failed + self.failed_before > len(self.reasons):
             lines.append("Failed inputs have a record with status 'failed' that says why.")
         return "\n".join(lines)
@@ -111,6 +120,20 @@ class Writer:
         self.summary.failed_before += record.get("status") == "failed"
         self._in_timeline(record, number)
 
+    def recall(self, video: str) -> None:
+        """Take in again what the records hold of a video, whose timeline is to be made anew.
+
+        Raises:
+            OSError: if the records cannot be read.
+        """
+        self._videos.pop(video, None)
+        with self.records.path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                record = json.loads(line)
+                found = timeline.row_of(record)
+                if found and found[0] == video:
+                    self._in_timeline(record, number)
+
     def _in_timeline(self, record: dict[str, Any], number: int) -> None:
         found = timeline.row_of(record)
         if found:
@@ -136,7 +159,8 @@ class Writer:
         """Write the timelines that are waiting, of all videos but one."""
         for name in [name for name in self._videos if name != but]:
             video = self._videos.pop(name)
-            timeline.write(self.out / "timelines", _file_name(video.first, name), name, video.rows)
+            rows = list({row.frame: row for row in video.rows}.values())  # the last record of a frame counts
+            timeline.write(self.out / "timelines", _file_name(video.first, name), name, rows)
 
     def _failed(self, outcome: Failure) -> dict[str, Any]:
         self.summary.failed += 1

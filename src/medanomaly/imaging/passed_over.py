@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 #: Reasons for which a file is passed over, and what a person calls one and several of these.
-SYSTEM, OTHER, UNFINISHED, AGAIN, LOOP, LINKED, RESULTS = (
+SYSTEM, OTHER, SPECIAL, UNFINISHED, AGAIN, LOOP, LINKED, RESULTS = (
     "system",
     "no_image",
+    "no_file",
     "unfinished",
     "linked_again",
     "loop",
@@ -20,6 +21,7 @@ SYSTEM, OTHER, UNFINISHED, AGAIN, LOOP, LINKED, RESULTS = (
 _WORDS = {
     SYSTEM: ("file or folder of the system, or hidden", "files or folders of the system, or hidden"),
     OTHER: ("file of another kind", "files of other kinds"),
+    SPECIAL: ("pipe, socket or device", "pipes, sockets or devices"),
     UNFINISHED: ("unfinished file", "unfinished files"),
     AGAIN: ("link to what was found already", "links to what was found already"),
     LOOP: ("link that leads back", "links that lead back"),
