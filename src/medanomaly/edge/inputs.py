@@ -123,20 +123,31 @@ def listed(stream: BinaryIO) -> list[str]:
             raise ValueError(
                 f"the list on standard input begins as {encoding.upper()} and is not whole ({error}). Write it as UTF-8"
             ) from error
-        return [line for line in lines if line.strip()]
-    data = data.removeprefix(codecs.BOM_UTF8)
+        return [line for line in (line.removeprefix("\ufeff") for line in lines) if line.strip()]
     if _wide(data):
-        raise ValueError(
-            "the list on standard input looks like UTF-16 without its mark: every second byte is 0. Write it as UTF-8"
-        )
-    parts = data.split(b"\0") if b"\0" in data else data.splitlines()
-    return [os.fsdecode(part) for part in parts if part.strip()]
+        raise ValueError("the list on standard input looks like UTF-16 without its mark. Write it as UTF-8")
+    lines_of_bytes = data.split(b"\0") if b"\0" in data else data.splitlines()
+    if data.startswith(codecs.BOM_UTF8):  # of several such lists, one after the other, each may begin with it
+        lines_of_bytes = [line.removeprefix(codecs.BOM_UTF8) for line in lines_of_bytes]
+    return [os.fsdecode(line) for line in lines_of_bytes if line.strip()]
 
 
 def _wide(data: bytes) -> bool:
     """Whether letters have several bytes: of a list parted by NUL nearly no name has a single letter."""
     zeros = [data[start::2].count(0) for start in (0, 1)]
-    return b"\r\0\n\0" in data or b"\0\r\0\n" in data or (len(data) >= 8 and max(zeros) >= 0.8 * (len(data) // 2))
+    if b"\r\0\n\0" in data or b"\0\r\0\n" in data or (len(data) >= 8 and max(zeros) >= 0.8 * (len(data) // 2)):
+        return True
+    # Of scripts other than Latin only the ends of lines hold a zero, and letters look like control characters.
+    units = {data[place : place + 2] for place in range(0, len(data), 2)}
+    return not units.isdisjoint({b"\n\0", b"\0\n"}) and not _plain(data)
+
+
+def _plain(data: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters, as names of files are."""
+    try:
+        return not re.search("[\x01-\x08\x0e-\x1f]", data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | Failure]:

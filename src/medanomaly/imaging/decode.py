@@ -26,7 +26,7 @@ def split_frame(path: str | Path) -> tuple[Path, int | None]:
 
     A file whose name really ends so is meant as the file.
     """
-    match = re.fullmatch(r"(.*)#frame=(\d{1,9})", str(path), re.DOTALL)
+    match = re.fullmatch(r"(.+)#frame=([0-9]{1,9})", str(path), re.DOTALL)
     if not match or os.path.isfile(path):  # noqa: PTH113 (False for names that are too long or closed)
         return Path(path), None
     return Path(match[1]), int(match[2])
@@ -50,6 +50,9 @@ def inside(root: Path, path: str | Path) -> Path:
 def _existing(path: str | Path) -> tuple[Path, int | None]:
     file, frame = split_frame(path)
     if reason := no_file(file):
+        named, mark, number = str(file).rpartition("#frame=")
+        if mark and no_file(named) is None:
+            raise ImageError(f"{file}: '{number}' is no frame. Frames count from 1, as in {named}{mark}1.")
         raise ImageError(f"{file}: {reason}.")
     return file, frame
 
