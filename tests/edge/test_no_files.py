@@ -142,3 +142,22 @@ def test_a_file_that_may_not_be_looked_at_is_one_image_error(tmp_path, monkeypat
 def test_a_link_that_leads_back_lies_inside(tmp_path):
     (tmp_path / "loop.png").symlink_to("loop.png")
     assert inside(tmp_path, "loop.png") == tmp_path / "loop.png"
+
+
+NAMES = ["a\nb.png", "\x1b[31m\x1b]0;x\x07.png", "[bold red]x[/].png", "a\rb.png", "\u202egnp.png", "\udcff.png"]
+
+
+def test_each_reason_is_one_line_of_plain_text(drawn_bundle, tmp_path, monkeypatch, capsys):
+    from medanomaly.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    for first in range(0, len(NAMES), 3):
+        names = NAMES[first : first + 3]
+        assert main(["infer", str(drawn_bundle), *names, "--out", f"out{first}"]) == 1
+        said = capsys.readouterr().out
+        lines = said.splitlines()
+        assert len(lines) == 4
+        assert ("[bold red]x[/].png: " in said) == (NAMES[2] in names)
+        assert sum(line.startswith("Failed: ") for line in lines) == 3
+        assert all(character.isprintable() or character == "\n" for character in said)
+    assert [record["input"] for record in records(tmp_path / "out0")] == NAMES[:3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from tests.conftest import write_image
 from tests.edge.conftest import records
+from tests.edge.test_infer import start, wait_for_records
 
 from medanomaly.edge import Failure
 from medanomaly.edge.infer import Options, infer
@@ -192,6 +194,35 @@ def test_a_video_that_broke_off_goes_on_where_it_did(watch, folder, tmp_path, ev
     assert [int(row[0]) for row in rows] == list(range(1, 51, every))
     assert {row[-1] for row in rows} == {"ok"}
     assert watch({}, resume=True, every=every)[1] == found
+
+
+def test_a_pause_longer_than_settle_with_a_real_process(drawn_bundle, folder, png, tmp_path):
+    """Killed while a failure waits, and gone on with; then a bad file has its record, is mended, and has another."""
+    a, b, out = folder / "a.png", folder / "b.png", tmp_path / "out"
+    options = ("--watch", folder, "--settle", "0.2", "--out", out, "--resume")
+    a.write_bytes(png[:300])
+    process = start(drawn_bundle, *options)
+    while not (out / "results.jsonl").exists():
+        time.sleep(0.02)
+    time.sleep(0.7)
+    process.kill()
+    process.communicate(timeout=60)
+    assert records(out) == []
+    process = start(drawn_bundle, *options)
+    time.sleep(1.5)
+    a.write_bytes(png)
+    wait_for_records(out, 1, process)
+    b.write_bytes(png[:300])
+    wait_for_records(out, 2, process)
+    b.write_bytes(png)
+    wait_for_records(out, 3, process)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 143
+    found = [(Path(record["input"]).name, record["status"]) for record in records(out)]
+    assert found == [("a.png", "ok"), ("b.png", "failed"), ("b.png", "ok")]
+    assert "2 scored, " in said
+    assert " 0 failed" in said
 
 
 def test_failures_are_told_apart_by_the_file_that_they_are_of():
