@@ -125,7 +125,7 @@ def test_a_folder_passes_over_what_is_no_file_and_says_so(place, tmp_path):
         place(kind, ".png")
     found = search(tmp_path)
     assert found.files == []
-    assert found.passed.sentence() == "Passed over: 2 pipes, sockets or devices."
+    assert found.passed.sentence() == "Passed over: 2 files of other kinds (2 pipe, socket or device)."
 
 
 def test_a_file_that_may_not_be_looked_at_is_one_image_error(tmp_path, monkeypatch):
