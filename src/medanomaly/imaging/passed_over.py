@@ -37,8 +37,7 @@ class PassedOver:
     Args:
         reasons: How many files, or folders with all they hold, for each reason.
         kinds: Of the files of other kinds, how many have which suffix; ``""`` for those without a word as suffix.
-            Pipes,
-            sockets and devices are a kind of their own.
+            Pipes, sockets and devices are a kind of their own.
     """
 
     reasons: Counter[str] = field(default_factory=Counter)
