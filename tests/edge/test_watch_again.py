@@ -225,6 +225,35 @@ def test_a_pause_longer_than_settle_with_a_real_process(drawn_bundle, folder, pn
     assert " 0 failed" in said
 
 
+def test_files_are_known_by_what_records_call_them():
+    """As with paths that are replaced by hashes."""
+    from medanomaly.edge.tries import Tries
+
+    def called(address: str) -> str:
+        file, mark, number = address.partition("#frame=")
+        return file[::-1] + mark + number
+
+    tries = Tries(called)
+    for name, status in (
+        ("vi.a", "failed"),
+        ("vi.b#frame=1", "ok"),
+        ("vi.b#frame=2", "failed"),
+        ("vi.b#frame=4", "ok"),
+    ):
+        tries.remember({"input": name, "status": status})
+    assert tries.failing("a.iv")
+    tries.hand("b.iv")
+    good = tries.again("b.iv")
+    assert good is not None
+    assert [good(f"b.iv#frame={number}") for number in range(1, 6)] == [True, False, True, True, False]
+    assert not tries.takes(Failure("b.iv#frame=2", "bad"))
+    assert tries.takes(Failure("b.iv#frame=5", "bad"))
+    tries.looked()
+    tries.hand("b.iv")
+    tries.looked()
+    assert (tries.mended, tries.mended_before) == (["vi.b#frame=5"], 1)
+
+
 def test_failures_are_told_apart_by_the_file_that_they_are_of():
     from medanomaly.edge.tries import Tries
 

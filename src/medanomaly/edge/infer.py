@@ -183,7 +183,7 @@ def _source(
             continue
         if isinstance(item, str) and (good := tries.again(item)) is not None:
             if Path(item).suffix.lower() in video.SUFFIXES:
-                writer.recall(item)
+                writer.recall(tries.called(item))
             yield from parts(item, every, good)
             continue
         given = 0

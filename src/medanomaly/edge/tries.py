@@ -21,14 +21,14 @@ class _File:
     """What failed of a file.
 
     Args:
-        recorded: Addresses whose record is a failure, the file's own or of its frames, each with its reason; None for
-            a record of an earlier run.
+        recorded: Addresses whose record is a failure, the file's own or of its frames, and whether that is of an
+            earlier run.
         last: The highest number of a frame that came out.
         waiting: The failure of the whole file that is not recorded yet.
         failed: Whether the last try had a failure.
     """
 
-    recorded: dict[str, str | None] = field(default_factory=dict)
+    recorded: dict[str, bool] = field(default_factory=dict)
     last: int = 0
     waiting: Failure | None = None
     failed: bool = False
@@ -37,12 +37,17 @@ class _File:
 class Tries:
     """What came of the files of a watched folder.
 
+    Args:
+        called: What records call a path, or the address of a frame; that of a frame is that of its file, and
+            ``#frame=N``.
+
     Attributes:
-        mended: Reasons of failures that were recorded in this run and whose input was read later.
+        mended: What failed by a record of this run and was read later, as records call it.
         mended_before: How many failures of an earlier run are so.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, called: Callable[[str], str] = str) -> None:
+        self.called = called
         self.mended: list[str] = []
         self.mended_before = 0
         self._files: dict[str, _File] = {}
@@ -53,15 +58,16 @@ class Tries:
         name = str(record["input"])
         file, number = _parted(name)
         if record.get("status") == "failed":
-            self._file(file, number).recorded[name] = None
+            self._file(file, number).recorded[name] = True
         elif file in self._files:
             self._good(file, name, number)
 
     def hand(self, path: str) -> None:
         """A file is handed on to be read: outcomes of this name, or of its frames, are about it."""
-        self._handed.add(path)
-        if path in self._files:
-            self._files[path].failed = False
+        name = self.called(path)
+        self._handed.add(name)
+        if name in self._files:
+            self._files[name].failed = False
 
     def looked(self) -> None:
         """All that was handed on has come out."""
@@ -74,7 +80,7 @@ class Tries:
 
     def takes(self, outcome: Result | Failure) -> bool:
         """Whether an outcome becomes a record now; a failure may wait, or have its record already."""
-        name = outcome.input
+        name = self.called(outcome.input)
         file, number = (name, 0) if name in self._handed else _parted(name)
         if file not in self._handed:
             return True
@@ -89,28 +95,30 @@ class Tries:
         if name == file:
             known.waiting = outcome
             return False
-        known.recorded[name] = outcome.error
+        known.recorded[name] = False
         return True
 
     def failing(self, path: str) -> bool:
         """Whether a file, or a frame of it, could not be read so far."""
-        return path in self._files
+        return self.called(path) in self._files
 
     def waiting(self, path: str) -> bool:
         """Whether the failure of a file waits."""
-        return path in self._files and self._files[path].waiting is not None
+        file = self._files.get(self.called(path))
+        return file is not None and file.waiting is not None
 
     def give_up(self, path: str) -> Failure:
         """The failure that waits, to be recorded."""
-        failure = self._files[path].waiting
+        failure = self._files[self.called(path)].waiting
         assert failure is not None  # asked by whoever knows that it waits
         self.refuse(failure)
         return failure
 
     def refuse(self, failure: Failure) -> None:
         """A file's failure is recorded without waiting."""
-        file = self._file(failure.input, 0)
-        file.recorded[failure.input], file.waiting = failure.error, None
+        name = self.called(failure.input)
+        file = self._file(name, 0)
+        file.recorded[name], file.waiting = False, None
 
     def rest(self) -> Iterator[Failure]:
         """The failures that still wait at the end: every input has its record."""
@@ -120,10 +128,11 @@ class Tries:
 
     def again(self, path: str) -> Callable[[str], bool] | None:
         """Whether a frame came out well before, of a file that was handed on again; None for one that is new."""
-        if path not in self._handed or path not in self._files:
+        called = self.called(path)
+        if called not in self._handed or called not in self._files:
             return None
-        file = self._files[path]
-        return lambda name: name not in file.recorded and 0 < _parted(name)[1] <= file.last
+        file = self._files[called]
+        return lambda name: self.called(name) not in file.recorded and 0 < _parted(name)[1] <= file.last
 
     def _file(self, path: str, number: int) -> _File:
         file = self._files.setdefault(path, _File())
@@ -137,11 +146,10 @@ class Tries:
 
     def _mend(self, file: _File, addresses: set[str]) -> None:
         for address in addresses & file.recorded.keys():
-            reason = file.recorded.pop(address)
-            if reason is None:
+            if file.recorded.pop(address):
                 self.mended_before += 1
             else:
-                self.mended.append(reason)
+                self.mended.append(address)
 
 
 def _parted(name: str) -> tuple[str, int]:

@@ -57,6 +57,7 @@ class Summary:
         before: Records there were before, in a run that was gone on with.
         failed_before: Those of them that tell of a failure.
         reasons: Of the first failed inputs of this run, why.
+        reasons_of: These inputs, as their records call them.
         passed: What folders held and was passed over.
         signum: The signal that ended the run; None if it came to its end.
     """
@@ -68,14 +69,16 @@ class Summary:
     before: int = 0
     failed_before: int = 0
     reasons: list[str] = field(default_factory=list)
+    reasons_of: list[str] = field(default_factory=list)
     passed: PassedOver = field(default_factory=PassedOver)
     signum: int | None = None
 
-    def mend(self, reasons: list[str], before: int) -> None:
-        """Take back failures whose input was read later: of this run by their reasons, of earlier ones by number."""
-        self.failed -= len(reasons)
+    def mend(self, inputs: list[str], before: int) -> None:
+        """Take back failures whose input was read later: of this run by their inputs, of earlier ones by number."""
+        self.failed -= len(inputs)
         self.failed_before -= before
-        self.reasons = [reason for reason in self.reasons if reason not in reasons]
+        kept = [both for both in zip(self.reasons, self.reasons_of, strict=True) if both[1] not in inputs]
+        self.reasons, self.reasons_of = [reason for reason, _ in kept], [name for _, name in kept]
 
     def sentence(self) -> str:
         """The outcome in words."""
@@ -121,7 +124,7 @@ class Writer:
         self._in_timeline(record, number)
 
     def recall(self, video: str) -> None:
-        """Take in again what the records hold of a video, whose timeline is to be made anew.
+        """Take in again what the records hold of a video, as they call it, whose timeline is to be made anew.
 
         Raises:
             OSError: if the records cannot be read.
@@ -166,6 +169,7 @@ class Writer:
         self.summary.failed += 1
         if len(self.summary.reasons) < _REASONS:
             self.summary.reasons.append(outcome.error)
+            self.summary.reasons_of.append(outcome.input)
         record: dict[str, Any] = {"input": outcome.input, "status": "failed", "error": outcome.error}
         if outcome.time is not None:
             record["time"] = round(outcome.time, 3)
