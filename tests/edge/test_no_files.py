@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,6 +138,23 @@ def test_a_file_that_may_not_be_looked_at_is_one_image_error(tmp_path, monkeypat
     monkeypatch.setattr(what_is.os, "stat", refusing)
     with pytest.raises(ImageError, match="cannot be looked at \\(Permission denied\\)"):
         frames(tmp_path / "a.tif")
+
+
+def test_what_a_file_provokes_while_its_frames_are_counted_is_its_record(drawn_bundle, tmp_path, monkeypatch):
+    from medanomaly.edge import inputs
+    from medanomaly.edge.infer import infer
+
+    def refusing(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(inputs, "frames", refusing)
+    monkeypatch.setattr(inputs, "video", SimpleNamespace(SUFFIXES=video.SUFFIXES, frames=refusing))
+    (tmp_path / "a.tif").write_bytes(b"x")
+    (tmp_path / "b.mp4").write_bytes(b"x")
+    good = write_image(tmp_path / "good.png", np.zeros((4, 4), np.uint8))
+    summary = infer(drawn_bundle, [tmp_path / "a.tif", tmp_path / "b.mp4", good], tmp_path / "out")
+    assert (summary.scored, summary.failed) == (1, 2)
+    assert records(tmp_path / "out")[1]["error"] == f"{tmp_path / 'b.mp4'}: cannot be read (Input/output error)."
 
 
 def test_a_link_that_leads_back_lies_inside(tmp_path):

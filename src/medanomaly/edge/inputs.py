@@ -165,13 +165,21 @@ def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | 
 
 def parts(path: str, every: int, skip: Callable[[str], bool]) -> Iterator[str | Frame | Failure]:
     """:func:`expand`, without the addresses that ``skip`` says True to."""
+    try:
+        yield from _parts(path, every, skip)
+    except Exception as error:  # whatever a file provokes is its record, and the run goes on
+        if not skip(path):
+            yield Failure(path, f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).")
+
+
+def _parts(path: str, every: int, skip: Callable[[str], bool]) -> Iterator[str | Frame | Failure]:
     suffix = Path(path).suffix.lower()
     if suffix in video.SUFFIXES:
         yield from video.frames(path, every, skip)
         return
     try:
         addresses = [path] if suffix in _SINGLE else frames(path)
-    except Exception:  # whatever a file provokes is its record: the detector meets it again, and says it
+    except Exception:  # the detector meets it again, and says it
         addresses = [path]
     yield from (address for address in addresses if not skip(address))
 
