@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from medanomaly import __version__
@@ -19,6 +17,7 @@ from medanomaly.commands import app, bench, compare, decide, infer, plugins, rep
 from medanomaly.commands.parser import Parser
 from medanomaly.failures import cannot_write, fail, fail_traced, refused, unexpected
 from medanomaly.options import OptionError, nearest, real, whole
+from medanomaly.streams import Streams, watched
 
 #: anomalib's commands that are passed on, with what they do here.
 PASSED_ON = {
@@ -133,16 +132,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status.
 
     0 done; 1 something failed or fell short, and is named; 2 a wrong option, bundle, input or place to write to; 130,
-    141, 143 ended by SIGINT, by a reader that closed the pipe, by SIGTERM.
+    143 ended by SIGINT, by SIGTERM; 141 done, but the reader of standard output went before its end.
     """
-    args = list(sys.argv[1:] if argv is None else argv)
+    streams = Streams()
     try:
-        status = _run(args)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _close_output()
-        return 141
-    return status
+        return streams.status(_run(list(sys.argv[1:] if argv is None else argv)))
+    except SystemExit as end:  # of --help, or of a wrong option
+        if isinstance(end.code, int | None):
+            end.code = streams.status(end.code or 0)
+        raise
+    finally:
+        if argv is not None:  # else the program ends, and whatever still prints shall be safe too
+            streams.restore()
 
 
 def _run(args: list[str]) -> int:
@@ -166,18 +167,10 @@ def _run(args: list[str]) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        raise
     except Exception as error:
         if refused(error):
             return fail(cannot_write(error.filename, error, "Make room there, or name another place."))
         return unexpected(error)
-
-
-def _close_output() -> None:
-    """Nobody reads any more, as after ``| head``: what is still to be printed goes nowhere, and without a word."""
-    with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _quiet(stderr: bool = False) -> None:
@@ -218,7 +211,7 @@ def _data_check(args: argparse.Namespace) -> int:
     except ImportError as error:
         return _needs_training(error)
     try:
-        report = check(load(args.config, args.root, args.seed), progress=sys.stderr.isatty())
+        report = check(load(args.config, args.root, args.seed), progress=watched())
     except PluginFailedError as error:
         return fail_traced(error)
     except (ValueError, FileNotFoundError) as error:

@@ -11,6 +11,7 @@ from typing import Any
 from medanomaly.bench import NAMES
 from medanomaly.failures import fail
 from medanomaly.options import one_of, whole
+from medanomaly.streams import watched
 
 _COLUMNS = {
     "images_per_second": "images/s",
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from medanomaly.edge.bundle import BundleError
 
     def tell(text: str) -> None:
-        if sys.stderr.isatty():
+        if watched():
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
     try:

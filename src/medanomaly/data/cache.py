@@ -19,6 +19,7 @@ import torch
 from medanomaly.data.arrays import CHUNK, Arrays, nbytes
 from medanomaly.data.cache_files import DamagedError, alive, finish, load, part_of, sweep, throw_away
 from medanomaly.imaging import ImageError
+from medanomaly.streams import watched
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ class Images:
         from rich.progress import track
 
         starts: Iterator[int] | range = range(0, self.number, CHUNK)
-        if self.number > _MANY and sys.stderr.isatty():
+        if self.number > _MANY and watched():
             console = Console(stderr=True)
             starts = iter(track(starts, "Reading images", console=console, transient=True))
         with ThreadPoolExecutor(_THREADS) as pool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -17,14 +16,16 @@ from medanomaly.edge import video
 from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.cluster import Cluster, connect
 from medanomaly.edge.detector import Detector
-from medanomaly.edge.inputs import expand, find_inputs, pending
+from medanomaly.edge.inputs import expand, find_inputs, parts, pending
 from medanomaly.edge.ownership import OutError
 from medanomaly.edge.records import Records, sole_writer
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.edge.stop import Stop
+from medanomaly.edge.tries import Tries
 from medanomaly.edge.watch import arrivals
 from medanomaly.edge.writing import Pictures, Summary, Writer
 from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver
+from medanomaly.streams import watched
 
 #: What folders are searched for.
 SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES
@@ -121,12 +122,15 @@ def _infer(opened: Bundle, inputs: Sequence[str | Path | Failure], out: Path, op
         else connect(options.ray, opened, listing, options.device, options.threads, options.cache, options.pictures)
     )
     done: Counter[str] = Counter()
+    tries = Tries()
     with Records(out, opened, options.resume, options.pictures.folders) as records, _progress() as progress:
         writer = Writer(out, records, options.pictures, passed)
         records.describe(passed_over=passed.to_dict())
         for number, record in enumerate(records.before()):
             done[str(record["input"])] += 1
             writer.remember(record, number)
+            if options.watch is not None:
+                tries.remember(record)
         task = progress.add_task("Scoring", total=None if options.watch else len(listing))
         total = len(listing)
 
@@ -137,18 +141,22 @@ def _infer(opened: Bundle, inputs: Sequence[str | Path | Failure], out: Path, op
 
         stop.gentle = True
         try:
-            source = _source(_items(listing, options, out, stop, passed), options.every, done, grow)
+            items = _items(listing, options, out, stop, passed, tries)
+            source = _source(items, options.every, done, grow, tries, writer)
             with closing(detector.stream_idle(source)) as outcomes:
                 for outcome in outcomes:
                     if outcome is None:
                         writer.finish()
-                    else:
+                    elif tries.takes(outcome):
                         writer.write(outcome)
                         progress.advance(task)
                     if stop.signum is not None:
                         break
+            for failure in tries.rest():
+                writer.write(failure)
             writer.finish()
             records.check_alone()
+            writer.summary.mend(tries.mended, tries.mended_before)
             if options.watch is not None:
                 records.describe(passed_over=passed.to_dict())
         finally:
@@ -159,25 +167,36 @@ def _infer(opened: Bundle, inputs: Sequence[str | Path | Failure], out: Path, op
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(file=sys.stderr), disable=not sys.stderr.isatty())
+    return Progress(*columns, console=Console(stderr=True), disable=not watched())
 
 
 def _items(
-    listing: list[str | Failure], options: Options, out: Path, stop: Stop, passed: PassedOver
+    listing: list[str | Failure], options: Options, out: Path, stop: Stop, passed: PassedOver, tries: Tries
 ) -> Iterator[str | Failure | None]:
     yield from listing
     if options.watch is not None:
+        yield None  # what comes out from here on is of the folder
         poll = min(0.5, max(0.02, options.settle / _LOOKS))
-        yield from arrivals(options.watch, SUFFIXES, options.settle, poll, stop.wait, leave_out=out, passed=passed)
+        yield from arrivals(options.watch, SUFFIXES, options.settle, poll, stop.wait, out, passed, tries)
 
 
 def _source(
-    items: Iterable[str | Failure | None], every: int, done: Counter[str], grow: Callable[[int], None]
+    items: Iterable[str | Failure | None],
+    every: int,
+    done: Counter[str],
+    grow: Callable[[int], None],
+    tries: Tries,
+    writer: Writer,
 ) -> Iterator[str | Frame | Failure | None]:
     """What is still to be scored; ``grow`` hears how many inputs a file gives beyond one."""
     for item in items:
         if item is None:
             yield None
+            continue
+        if isinstance(item, str) and (good := tries.again(item)) is not None:
+            if Path(item).suffix.lower() in video.SUFFIXES:
+                writer.recall(tries.called(item))
+            yield from parts(item, every, good)
             continue
         given = 0
         for single in pending(item, done) if isinstance(item, Failure) else expand(item, every, done):

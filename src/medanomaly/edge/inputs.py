@@ -8,14 +8,14 @@ import glob
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from medanomaly.edge import video
 from medanomaly.edge.patterns import matching
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging import IMAGE_SUFFIXES, ImageError, PassedOver, frames, search
+from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver, frames, search
 from medanomaly.imaging.search import Places
 
 #: Suffixes of formats that hold one picture.
@@ -140,9 +140,12 @@ def listed(stream: BinaryIO) -> list[str]:
     """Paths of a list, one a line, or parted by NUL as by ``find -print0``; read to its end, without empty lines.
 
     Raises:
-        ValueError: if it is written in UTF-16 or UTF-32 and does not say so, or is not whole.
+        ValueError: if it cannot be read, is written in UTF-16 or UTF-32 and does not say so, or is not whole.
     """
-    data = stream.read()
+    try:
+        data = stream.read()
+    except OSError as error:
+        raise ValueError(f"the list on standard input cannot be read ({error.strerror or error})") from error
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None)
     if encoding is not None:
         try:
@@ -151,20 +154,31 @@ def listed(stream: BinaryIO) -> list[str]:
             raise ValueError(
                 f"the list on standard input begins as {encoding.upper()} and is not whole ({error}). Write it as UTF-8"
             ) from error
-        return [line for line in lines if line.strip()]
-    data = data.removeprefix(codecs.BOM_UTF8)
+        return [line for line in (line.removeprefix("\ufeff") for line in lines) if line.strip()]
     if _wide(data):
-        raise ValueError(
-            "the list on standard input looks like UTF-16 without its mark: every second byte is 0. Write it as UTF-8"
-        )
-    parts = data.split(b"\0") if b"\0" in data else data.splitlines()
-    return [os.fsdecode(part) for part in parts if part.strip()]
+        raise ValueError("the list on standard input looks like UTF-16 without its mark. Write it as UTF-8")
+    lines_of_bytes = data.split(b"\0") if b"\0" in data else data.splitlines()
+    if data.startswith(codecs.BOM_UTF8):  # of several such lists, one after the other, each may begin with it
+        lines_of_bytes = [line.removeprefix(codecs.BOM_UTF8) for line in lines_of_bytes]
+    return [os.fsdecode(line) for line in lines_of_bytes if line.strip()]
 
 
 def _wide(data: bytes) -> bool:
     """Whether letters have several bytes: of a list parted by NUL nearly no name has a single letter."""
     zeros = [data[start::2].count(0) for start in (0, 1)]
-    return b"\r\0\n\0" in data or b"\0\r\0\n" in data or (len(data) >= 8 and max(zeros) >= 0.8 * (len(data) // 2))
+    if b"\r\0\n\0" in data or b"\0\r\0\n" in data or (len(data) >= 8 and max(zeros) >= 0.8 * (len(data) // 2)):
+        return True
+    # Of scripts other than Latin only the ends of lines hold a zero, and letters look like control characters.
+    units = {data[place : place + 2] for place in range(0, len(data), 2)}
+    return not units.isdisjoint({b"\n\0", b"\0\n"}) and not _plain(data)
+
+
+def _plain(data: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters, as names of files are."""
+    try:
+        return not re.search("[\x01-\x08\x0e-\x1f]", data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | Failure]:
@@ -180,22 +194,28 @@ def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | 
     Yields:
         A path, a frame, or a :class:`Failure` in place of an exception.
     """
+    yield from parts(path, every, lambda name: _again(name, done))
+
+
+def parts(path: str, every: int, skip: Callable[[str], bool]) -> Iterator[str | Frame | Failure]:
+    """:func:`expand`, without the addresses that ``skip`` says True to."""
     try:
-        yield from _expanded(path, every, done)
+        yield from _parts(path, every, skip)
     except Exception as error:  # whatever a file provokes is its record, and the run goes on
-        yield from pending(Failure(path, f"{path}: cannot be read ({_why(error)})."), done)
+        if not skip(path):
+            yield Failure(path, f"{path}: cannot be read ({_why(error)}).")
 
 
-def _expanded(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | Failure]:
+def _parts(path: str, every: int, skip: Callable[[str], bool]) -> Iterator[str | Frame | Failure]:
     suffix = Path(path).suffix.lower()
     if suffix in video.SUFFIXES:
-        yield from video.frames(path, every, lambda name: _again(name, done))
+        yield from video.frames(path, every, skip)
         return
     try:
         addresses = [path] if suffix in _SINGLE else frames(path)
-    except ImageError:
+    except Exception:  # the detector meets it again, and says it
         addresses = [path]
-    yield from (address for address in addresses if not _again(address, done))
+    yield from (address for address in addresses if not skip(address))
 
 
 def pending(failure: Failure, done: Counter[str]) -> Iterator[Failure]:

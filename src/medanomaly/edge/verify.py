@@ -19,7 +19,8 @@ from medanomaly.edge.content import Contents
 from medanomaly.edge.detector import Detector, core
 from medanomaly.edge.inputs import expand, find_inputs
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging import ImageError
+from medanomaly.imaging import ImageError, split_frame
+from medanomaly.imaging.what_is import no_file
 
 #: A score this close to the threshold, relative to the larger of both, lies on it up to rounding. Rules such as
 #: ``conformal`` take a validation image's score as the threshold, and that very image may be among those compared.
@@ -233,7 +234,7 @@ def _addresses(images: Sequence[str | Path], contents: Contents, wanted: set[str
         except OSError as error:
             raise VerifyError(f"{path}: cannot be read ({error.strerror or error}). Allow reading it.") from error
         if content is None:
-            raise VerifyError(f"{path}: does not exist.")
+            raise VerifyError(f"{path}: {no_file(split_frame(path)[0]) or 'cannot be read'}.")
         if content["sha256"] in wanted:
             items = (item for item in expand(path, 1, Counter()) if not isinstance(item, (Failure, Frame)))
             found += [path, *(item for item in items if item != path)]

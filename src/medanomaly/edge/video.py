@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from medanomaly.edge.container import held
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.imaging.errors import MAX_PIXELS, ImageError
+from medanomaly.imaging.what_is import no_file
 
 #: What counts as a video, by suffix.
 SUFFIXES = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".wmv", ".webm"})
@@ -45,12 +45,15 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
         every: 1 for each frame, 25 for every 25th.
         skip: Asked with each frame's address; those it says True to are passed over without decoding.
     """
+    if reason := no_file(path):
+        if not skip(path):
+            yield Failure(path, f"{path}: {reason}.")
+        return
     capture = cv2.VideoCapture(path)
     try:
-        if not Path(path).is_file() or not capture.isOpened():
+        if not capture.isOpened():
             if not skip(path):
-                missing = "does not exist" if not Path(path).exists() else f"cannot be opened as a video. {_COPY[:-1]}"
-                yield Failure(path, f"{path}: {missing}.")
+                yield Failure(path, f"{path}: cannot be opened as a video. {_COPY}")
             return
         rate = _number(capture.get(cv2.CAP_PROP_FPS))
         if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
@@ -97,6 +100,8 @@ def _ends_early(path: str, number: int, declared: float) -> str | None:
 
 def declared_frames(path: str) -> int:
     """How many frames a video declares; 0 where it tells none, or cannot be opened."""
+    if no_file(path):
+        return 0
     capture = cv2.VideoCapture(path)
     try:
         return int(_number(capture.get(cv2.CAP_PROP_FRAME_COUNT))) if capture.isOpened() else 0
@@ -115,6 +120,8 @@ def frame_at(path: str, number: int) -> np.ndarray:
     Raises:
         ImageError: if the video has no such frame, or it cannot be decoded.
     """
+    if reason := no_file(path):
+        raise ImageError(f"{path}: {reason}.")
     capture = cv2.VideoCapture(path)
     try:
         capture.set(cv2.CAP_PROP_POS_FRAMES, number - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from medanomaly.edge.inputs import ABSENT, closed_folder
 from medanomaly.edge.result import Failure
+from medanomaly.edge.tries import Tries
 from medanomaly.imaging import ImageError, inside, looks_like_dicom
 from medanomaly.imaging.passed_over import LINKED, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
 from medanomaly.imaging.search import known_kind, maybe_dicom, of_system, opens, result_folders, unfinished
@@ -23,8 +25,24 @@ _State = tuple[int, int, int]
 
 @dataclass
 class _Seen:
-    state: _State
+    state: _State | None
     since: float
+
+
+def _state(path: str) -> _State:
+    """Size, time and number of a file; of a link without target those of the link itself, as of an empty file.
+
+    Raises:
+        OSError: if it is gone.
+    """
+    try:
+        found = Path(path).stat()
+        return found.st_size, found.st_mtime_ns, found.st_ino
+    except OSError:
+        link = Path(path).lstat()
+        if not stat.S_ISLNK(link.st_mode):
+            raise
+        return 0, link.st_mtime_ns, link.st_ino
 
 
 def arrivals(
@@ -35,6 +53,7 @@ def arrivals(
     wait: Callable[[float], bool],
     leave_out: Path | None = None,
     passed: PassedOver | None = None,
+    tries: Tries | None = None,
 ) -> Iterator[str | Failure | None]:
     """Yield each file of a folder once, when its size and time have stood still; None when there is none for now.
 
@@ -42,7 +61,8 @@ def arrivals(
     as :func:`medanomaly.imaging.search.search` does, so that a writer may use a name like ``.frame.png.part`` and
     rename. A file without a known suffix is an input if it is DICOM once it is complete. A link out of the folder is a
     :class:`Failure`, and so is a folder or file that may not be looked at, once; links to folders are not followed. A
-    file that is written again keeps the record it has.
+    link that leads nowhere, or back to itself, waits as an empty file does. A file that is written again keeps the record
+    it has, unless it could not be read: see :mod:`medanomaly.edge.tries`.
 
     Args:
         folder: The folder, watched with all that lies below.
@@ -52,44 +72,69 @@ def arrivals(
         wait: Sleeps for so many seconds; True ends the watch.
         leave_out: A folder that is not looked into: results that lie below.
         passed: Takes in what is passed over, each once.
+        tries: Hears what is handed on, and knows what could not be read of it. Such a file comes again when it has
+            changed, and its failure when it has stood still for ten times as long, or is gone.
     """
+    tries = Tries() if tries is None else tries
     handed: set[str] = set()
+    tried: dict[str, _Seen] = {}
     growing: dict[str, _Seen] = {}
     look = _Look(folder, suffixes, leave_out, PassedOver() if passed is None else passed)
     while True:
         now = time.monotonic()
-        present = set(look.files()) - handed
+        present = set(look.files())
         yield from look.news()
+        for path in tried.keys() - present:
+            tried[path] = _Seen(None, now)
+            if tries.waiting(path):
+                yield tries.give_up(path)
+        present -= handed - tried.keys()
         growing = {path: seen for path, seen in growing.items() if path in present}
         for path in sorted(present):
+            before = tried.get(path)
             try:
                 inside(folder, os.path.relpath(path, folder))
-                found = Path(path).stat()
+                state = _state(path)
             except ImageError:
-                handed.add(path)
-                yield Failure(path, f"{path}: leads out of the watched folder {folder} through a link. Copy the file.")
+                tried[path] = _Seen(None, now)
+                if not tries.failing(path):
+                    handed.add(path)
+                    text = f"{path}: leads out of the watched folder {folder} through a link. Copy the file."
+                    tries.refuse(failure := Failure(path, text))
+                    yield failure
                 continue
             except OSError as error:  # gone or renamed since the look, or nobody may look at it
                 if error.errno not in ABSENT:
-                    handed.add(path)
-                    yield Failure(path, f"{path}: cannot be read ({error.strerror}). Allow reading it.")
+                    tried[path] = _Seen(None, now)
+                    if not tries.failing(path):
+                        handed.add(path)
+                        text = f"{path}: cannot be read ({error.strerror}). Allow reading it."
+                        tries.refuse(failure := Failure(path, text))
+                        yield failure
                 continue
-            state = (found.st_size, found.st_mtime_ns, found.st_ino)
+            if before is not None and before.state == state:
+                if tries.waiting(path) and now - before.since >= settle * _EMPTY:
+                    yield tries.give_up(path)
+                continue
             seen = growing.get(path)
             if look.others.get(path) == state:
                 look.pass_over(OTHER, path)
             elif seen is None or seen.state != state:
                 growing[path] = _Seen(state, now)
-            elif now - seen.since >= settle * (1 if found.st_size else _EMPTY):
+            elif now - seen.since >= settle * (1 if state[0] else _EMPTY):
                 del growing[path]
                 if known_kind(path, suffixes) or looks_like_dicom(path) or not opens(path):
                     handed.add(path)
+                    tried[path] = seen
+                    tries.hand(path)
                     yield path
                 else:  # looked into again when it changes
                     look.others[path] = state
                     look.pass_over(OTHER, path)
         look.end()
         yield None
+        tries.looked()
+        tried = {path: seen for path, seen in tried.items() if tries.failing(path)}
         if wait(poll):
             return
 

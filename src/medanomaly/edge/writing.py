@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from medanomaly.options import one_line
 WHICH = ("flagged", "all", "none")
 
 #: Reasons of failed inputs that are said at the end; all are in the records.
-_REASONS = 3
+_REASONS = 5
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Summary:
         before: Records there were before, in a run that was gone on with.
         failed_before: Those of them that tell of a failure.
         reasons: Of the first failed inputs of this run, why.
+        reasons_of: These inputs, as their records call them.
         passed: What folders held and was passed over.
         signum: The signal that ended the run; None if it came to its end.
     """
@@ -74,8 +77,16 @@ class Summary:
     before: int = 0
     failed_before: int = 0
     reasons: list[str] = field(default_factory=list)
+    reasons_of: list[str] = field(default_factory=list)
     passed: PassedOver = field(default_factory=PassedOver)
     signum: int | None = None
+
+    def mend(self, inputs: list[str], before: int) -> None:
+        """Take back failures whose input was read later: of this run by their inputs, of earlier ones by number."""
+        self.failed -= len(inputs)
+        self.failed_before -= before
+        kept = [both for both in zip(self.reasons, self.reasons_of, strict=True) if both[1] not in inputs]
+        self.reasons, self.reasons_of = [reason for reason, _ in kept], [name for _, name in kept]
 
     def sentence(self) -> str:
         """The outcome in words."""
@@ -86,6 +97,8 @@ class Summary:
         if self.passed:
             lines.append(self.passed.sentence())
         lines += [f"Failed: {one_line(reason)}" for reason in self.reasons]
+        if more := self.failed - len(self.reasons):
+            lines.append(f"And {more} more failed.")
         if self.failed + self.failed_before > len(self.reasons):
             lines.append("Failed inputs have a record with status 'failed' that says why.")
         return "\n".join(lines)
@@ -118,6 +131,20 @@ class Writer:
         self.summary.failed_before += record.get("status") == "failed"
         self._in_timeline(record, number)
 
+    def recall(self, video: str) -> None:
+        """Take in again what the records hold of a video, as they call it, whose timeline is to be made anew.
+
+        Raises:
+            OSError: if the records cannot be read.
+        """
+        self._videos.pop(video, None)
+        with self.records.path.open("rb") as lines:
+            for number, line in enumerate(lines):
+                record = json.loads(line)
+                found = timeline.row_of(record)
+                if found and found[0] == video:
+                    self._in_timeline(record, number)
+
     def _in_timeline(self, record: dict[str, Any], number: int) -> None:
         found = timeline.row_of(record)
         if found:
@@ -143,12 +170,14 @@ class Writer:
         """Write the timelines that are waiting, of all videos but one."""
         for name in [name for name in self._videos if name != but]:
             video = self._videos.pop(name)
-            timeline.write(self.out / TIMELINES, file_name(video.first, name), name, video.rows)
+            rows = list({row.frame: row for row in video.rows}.values())  # the last record of a frame counts
+            timeline.write(self.out / TIMELINES, file_name(video.first, name), name, rows)
 
     def _failed(self, outcome: Failure) -> dict[str, Any]:
         self.summary.failed += 1
         if len(self.summary.reasons) < _REASONS:
             self.summary.reasons.append(outcome.error)
+            self.summary.reasons_of.append(outcome.input)
         record: dict[str, Any] = {"input": outcome.input, "status": "failed", "error": outcome.error}
         if outcome.time is not None:
             record["time"] = round(outcome.time, 3)

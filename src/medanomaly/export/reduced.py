@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from medanomaly.export.cost import differences, fidelity, image_of, refitted, re
 from medanomaly.export.graph import finished
 from medanomaly.export.quantise import CALIBRATION, Tensors, quantise
 from medanomaly.export.run import ExportError, Run
+from medanomaly.streams import watched
 
 PRECISIONS = ("f32", "bf16", "int8")
 #: How far from 1 the fidelity on validation may be unless told otherwise.
@@ -127,7 +127,7 @@ def status(text: str) -> Iterator[None]:
     """A line that says what takes so long, where somebody looks."""
     from rich.console import Console
 
-    if not sys.stderr.isatty():
+    if not watched():
         yield
         return
     with Console(stderr=True).status(f"{text} …"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from medanomaly.imaging.mask import check_alpha, lossy_dicom, marked
 from medanomaly.imaging.picture import Picture, three_channels
 from medanomaly.imaging.raster import Reduction, count_pages, declared, read_raster
 from medanomaly.imaging.several import several, united
+from medanomaly.imaging.what_is import no_file
 
 #: What a folder is searched for, beside DICOM files of other names; see :mod:`medanomaly.imaging.search`.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".dcm", ".dicom"})
@@ -24,8 +26,8 @@ def split_frame(path: str | Path) -> tuple[Path, int | None]:
 
     A file whose name really ends so is meant as the file.
     """
-    match = re.fullmatch(r"(.*)#frame=(\d{1,9})", str(path), re.DOTALL)
-    if not match or Path(path).is_file():
+    match = re.fullmatch(r"(.+)#frame=([0-9]{1,9})", str(path), re.DOTALL)
+    if not match or os.path.isfile(path):  # noqa: PTH113 (False for names that are too long or closed)
         return Path(path), None
     return Path(match[1]), int(match[2])
 
@@ -39,15 +41,19 @@ def inside(root: Path, path: str | Path) -> Path:
         ImageError: if the resolved path lies outside ``root``.
     """
     file, _ = split_frame(root / path)
-    if not file.resolve().is_relative_to(root.resolve()):
+    # Unlike Path.resolve, realpath takes a link that leads back to itself as it is.
+    if not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(root)):
         raise ImageError(f"{path}: lies outside the data folder {root}. Paths must stay inside it.")
     return root / path
 
 
 def _existing(path: str | Path) -> tuple[Path, int | None]:
     file, frame = split_frame(path)
-    if not file.is_file():
-        raise ImageError(f"{file}: {'is a directory, not an image' if file.is_dir() else 'does not exist'}.")
+    if reason := no_file(file):
+        named, mark, number = str(file).rpartition("#frame=")
+        if mark and no_file(named) is None:
+            raise ImageError(f"{file}: '{number}' is no frame. Frames count from 1, as in {named}{mark}1.")
+        raise ImageError(f"{file}: {reason}.")
     return file, frame
 
 

@@ -17,6 +17,8 @@ SYSTEM, OTHER, UNFINISHED, AGAIN, LOOP, LINKED, RESULTS = (
     "linked_folder",
     "results",
 )
+#: Of files of another kind, those that are no files at all; counted among them.
+SPECIAL = "no_file"
 _WORDS = {
     SYSTEM: ("file or folder of the system, or hidden", "files or folders of the system, or hidden"),
     OTHER: ("file of another kind", "files of other kinds"),
@@ -35,6 +37,7 @@ class PassedOver:
     Args:
         reasons: How many files, or folders with all they hold, for each reason.
         kinds: Of the files of other kinds, how many have which suffix; ``""`` for those without a word as suffix.
+            Pipes, sockets and devices are a kind of their own.
     """
 
     reasons: Counter[str] = field(default_factory=Counter)
@@ -46,9 +49,10 @@ class PassedOver:
 
     def note(self, reason: str, name: str = "") -> None:
         """Count one; ``name`` is that of a file of another kind."""
-        self.reasons[reason] += 1
-        if reason == OTHER:
-            self.kinds[_kind(name)] += 1
+        special = reason == SPECIAL
+        self.reasons[OTHER if special else reason] += 1
+        if special or reason == OTHER:
+            self.kinds["pipe, socket or device" if special else _kind(name)] += 1
 
     def add(self, other: PassedOver) -> None:
         """Count all of another search."""

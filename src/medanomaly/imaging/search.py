@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 
 from medanomaly.imaging.decode import IMAGE_SUFFIXES
 from medanomaly.imaging.dicom_head import looks_like_dicom
-from medanomaly.imaging.passed_over import AGAIN, LOOP, OTHER, RESULTS, SYSTEM, UNFINISHED, PassedOver
+from medanomaly.imaging.passed_over import AGAIN, LOOP, OTHER, RESULTS, SPECIAL, SYSTEM, UNFINISHED, PassedOver
 from medanomaly.one_writer import OWN
 
 #: What macOS, Windows, Linux and the servers of Synology and QNAP put into folders, in lower case; and the table of
@@ -186,7 +186,7 @@ def _reason(path: str, is_file: bool, is_link: bool, suffixes: Collection[str] |
     if unfinished(name):
         return UNFINISHED
     if not is_file and not is_link:  # a pipe or a device: opening it may never end
-        return OTHER
+        return SPECIAL
     if suffixes is None or known_kind(name, suffixes):
         return None
     if not is_file or not maybe_dicom(name, suffixes):

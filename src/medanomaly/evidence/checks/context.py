@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,6 +14,7 @@ from medanomaly.decision.decider import Decider
 from medanomaly.evidence.estimates import number
 from medanomaly.evidence.run_tables import ranked
 from medanomaly.evidence.tested_model import TestedModel
+from medanomaly.streams import watched
 
 T = TypeVar("T")
 #: A check of fewer images shows no progress bar.
@@ -129,7 +129,7 @@ class Context:
 
 def tracked(items: Iterable[T], what: str, images: int) -> Iterable[T]:
     """The items, with a progress bar on stderr where a person looks on and many images are read."""
-    if images < _MANY or not sys.stderr.isatty():
+    if images < _MANY or not watched():
         return items
     return _track(list(items), f"Check: {what}")
 
