@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from medanomaly.edge import video
+from medanomaly.edge.anonymous import Anonymous
 from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.cluster import Cluster, connect
 from medanomaly.edge.detector import Detector
 from medanomaly.edge.inputs import expand, find_inputs, pending
+from medanomaly.edge.quiet import quiet
 from medanomaly.edge.records import Records
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.edge.stop import Stop
@@ -46,9 +48,12 @@ class Options:
         threads: Threads of inference; None leaves the choice to OpenVINO.
         cache: Keep the compiled graph, see :class:`~medanomaly.edge.Detector`.
         ray: Address of a Ray cluster that scores, see :mod:`medanomaly.edge.cluster`; None for this process.
+        anonymous: Call inputs by keyed hashes in all that is written, see :mod:`medanomaly.edge.anonymous`. Libraries
+            print nothing meanwhile; exceptions are the caller's, and name files as ever.
+        anonymous_key: File of the key, made where it is missing; None for the user's own.
 
     Raises:
-        ValueError: if a number is out of range, or ``watch`` is no folder.
+        ValueError: if a number is out of range, ``watch`` is no folder, or there is a key without ``anonymous``.
     """
 
     pictures: Pictures = field(default_factory=Pictures)
@@ -61,6 +66,8 @@ class Options:
     threads: int | None = None
     cache: bool | str | Path = True
     ray: str | None = None
+    anonymous: bool = False
+    anonymous_key: Path | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is read."""
@@ -72,6 +79,8 @@ class Options:
             raise ValueError(f"{self.watch}: is no folder to watch")
         if self.ray is not None and self.watch is not None:
             raise ValueError("--ray scores a list that is known at the start: it cannot be used with --watch")
+        if self.anonymous_key is not None and not self.anonymous:
+            raise ValueError("--anonymous-key is of use with --anonymous alone. Add that, or leave it out")
 
 
 def infer(
@@ -96,11 +105,19 @@ def infer(
     Raises:
         BundleError: if the bundle cannot be used.
         ResumeError: if there is nothing that can be gone on with.
-        ValueError: if an option is wrong.
+        ValueError: if an option is wrong, or the key of ``anonymous`` cannot be used.
         OSError: if ``out`` cannot be written; records so far are whole.
     """
-    options, stop, out = options or Options(), stop or Stop(), Path(out)
+    options, stop = options or Options(), stop or Stop()
+    with quiet() if options.anonymous else nullcontext():
+        return _infer(bundle, inputs, Path(out), options, stop)
+
+
+def _infer(
+    bundle: str | Path, inputs: Sequence[str | Path | Failure], out: Path, options: Options, stop: Stop
+) -> Summary:
     opened = Bundle.open(bundle)
+    names = Anonymous.of(options.anonymous_key, out) if options.anonymous else None
     hint = options.hint or ("throughput" if options.watch is None else "latency")
     passed = PassedOver()
     listing = list(find_inputs(inputs, SUFFIXES, leave_out=out, passed=passed))
@@ -110,12 +127,13 @@ def infer(
         else connect(options.ray, opened, listing, options.device, options.threads, options.cache, options.pictures)
     )
     done: Counter[str] = Counter()
-    with Records(out, opened, options.resume) as records, _progress() as progress:
-        writer = Writer(out, records, options.pictures, passed)
+    with Records(out, opened, options.resume, names.which if names else None) as records, _progress() as progress:
+        writer = Writer(out, records, options.pictures, passed, names)
         records.describe(passed_over=passed.to_dict())
         for number, record in enumerate(records.before()):
             done[str(record["input"])] += 1
             writer.remember(record, number)
+        done = done if names is None else names.by_path(done)
         task = progress.add_task("Scoring", total=None if options.watch else len(listing))
         total = len(listing)
 

@@ -27,26 +27,28 @@ class Records:
         out: Folder of the results; made if it is missing.
         bundle: What scores are made with; records of another bundle are never mixed in.
         resume: Go on after the records there; else they are replaced.
+        key: Which key their inputs are hashed with, see :mod:`medanomaly.edge.anonymous`; None for paths.
 
     Attributes:
         path: The file.
         count: Records in it.
 
     Raises:
-        ResumeError: if the records there are of another bundle, or not of this program.
+        ResumeError: if the records there are of another bundle, name inputs otherwise, or are not of this program.
         OSError: if ``out`` cannot be written.
     """
 
-    def __init__(self, out: Path, bundle: Bundle, resume: bool) -> None:
+    def __init__(self, out: Path, bundle: Bundle, resume: bool, key: str | None = None) -> None:
         out.mkdir(parents=True, exist_ok=True)
         self.path, self.count = out / RECORDS, 0
         made_with = {"files": bundle.card["files"], "operating_point": bundle.card["operating_point"]}
         if resume and self.path.exists() and self.path.stat().st_size:
-            _same(out, made_with)
+            _same(out, made_with, key)
         else:
             # Emptied first: a kill between the two must not leave old records under a new description.
             self.path.write_bytes(b"")
-            _write(out / MADE_WITH, {"bundle": str(bundle.path), **made_with})
+            named = {"bundle": str(bundle.path)} if key is None else {"anonymous": key}
+            _write(out / MADE_WITH, {**named, **made_with})
         self._file = self.path.open("r+b", buffering=0)
         self._end = 0
 
@@ -132,7 +134,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) and "input" in record else None
 
 
-def _same(out: Path, made_with: dict[str, Any]) -> None:
+def _same(out: Path, made_with: dict[str, Any], key: str | None) -> None:
     try:
         kept = json.loads((out / MADE_WITH).read_text(encoding="utf-8"))
         same = all(kept[key] == value for key, value in json.loads(json.dumps(made_with)).items())
@@ -143,6 +145,26 @@ def _same(out: Path, made_with: dict[str, Any]) -> None:
         ) from error
     if not same:
         raise ResumeError(
-            f"{out}: its records were made with {kept.get('bundle')}, another bundle or operating point. Choose "
-            "another folder, or leave out --resume to replace them."
+            f"{out}: its records were made with {kept.get('bundle', 'a bundle')}, another bundle or operating point. "
+            "Choose another folder, or leave out --resume to replace them."
         )
+    if kept.get("anonymous") != key:
+        raise ResumeError(f"{out}: {_named_otherwise(kept.get('anonymous'), key)}")
+
+
+def _named_otherwise(kept: str | None, key: str | None) -> str:
+    """Why a run cannot go on whose inputs are named in another way: it would do all of them again."""
+    if kept is None:
+        return (
+            "its records name their inputs by path. Go on without --anonymous, choose another folder, or leave out "
+            "--resume to replace them."
+        )
+    if key is None:
+        return (
+            "its records are of a run with --anonymous. Go on with --anonymous, choose another folder, or leave out "
+            "--resume to replace them."
+        )
+    return (
+        "its records are of a run with --anonymous and another key. Name that key with --anonymous-key, choose another "
+        "folder, or leave out --resume to replace them."
+    )
