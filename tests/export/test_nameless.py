@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import shutil
 import sys
 import sysconfig
@@ -15,6 +17,7 @@ from tests.conftest import write_image
 from tests.planted import NAME, PATIENT_ID, planted_below, planted_in
 
 import medanomaly
+from medanomaly.data.cache_files import part_of, sweep
 from medanomaly.export import export_run
 from medanomaly.export.nameless import names_of, without_errors, without_folders, without_names
 from medanomaly.training import run
@@ -30,13 +33,22 @@ def patients(tmp_path_factory) -> Path:
         if i < 16:
             frame[8:20, 8:20] = 250
             write_image(root / "abnormal" / "lesion" / f"{NAME} {i:03d}.png", frame)
+    (root / "normal" / f".{NAME}").write_bytes(b"")
+    (root / "normal" / f"scan.{NAME.lower()}").write_bytes(b"")
+    (root / "normal" / "scan.quuxine").write_bytes(b"")
     return root
 
 
 @pytest.fixture(scope="module")
 def trained(patients, tmp_path_factory) -> Path:
-    """A run on them, in a folder that is called so too."""
+    """A run on them, in a folder that is called so too; its log at ``info`` lies beside its results."""
     results = tmp_path_factory.mktemp("trained") / f"results {NAME}"
+    log = logging.FileHandler(results.parent / "log")
+    logging.getLogger().addHandler(log)
+    with_info = [logging.getLogger(name) for name in ("medanomaly", "medanomaly_folder")]
+    before = [logger.level for logger in with_info]
+    for logger in with_info:
+        logger.setLevel(logging.INFO)
     status = run(
         [
             "train",
@@ -53,6 +65,9 @@ def trained(patients, tmp_path_factory) -> Path:
             "--default_root_dir", str(results),
         ]
     )  # fmt: skip
+    logging.getLogger().removeHandler(log)
+    for logger, level in zip(with_info, before, strict=True):
+        logger.setLevel(level)
     assert status == 0
     return (results / "Autoencoder" / "Folder" / "latest").resolve()
 
@@ -86,6 +101,21 @@ def test_no_byte_of_a_bundle_holds_the_name_or_a_path(trained, patients, tmp_pat
     assert card["model"]["options"]["weights"] == "net.safetensors"
     assert card["checks"]["covering"] == {"reason": "ImageError"}
     assert card["caveats"][-1]["text"] == "… and … differ."
+
+
+def test_the_log_at_info_names_no_patient(trained, patients, caplog):
+    text = (trained.parents[3] / "log").read_text()
+    assert (
+        "A folder of the data: Passed over: 1 file or folder of the system, or hidden, 2 files of other kinds." in text
+    )
+    assert not planted_in(text)
+    part = part_of(patients)
+    os.utime(part, (0, 0))
+    with caplog.at_level(logging.INFO, "medanomaly"):
+        sweep(patients)
+    assert f"{part.name} in the cache was never finished" in caplog.text
+    assert not part.exists()
+    assert not planted_in(caplog.text)
 
 
 @pytest.mark.parametrize(
