@@ -237,6 +237,25 @@ def test_a_list_a_pattern_and_a_name_in_latin_1(drawn_bundle, ward, tmp_path, mo
     assert len(records(out)) > 10
 
 
+def test_a_closed_folder(drawn_bundle, ward, tmp_path, monkeypatch, capfd):
+    scandir = os.scandir
+
+    def closed(path="."):
+        if os.fspath(path) == str(ward):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", closed)
+    out = tmp_path / "out"
+    assert main(["infer", str(drawn_bundle), str(ward.parent), "--out", str(out), "--anonymous"]) == 1
+    monkeypatch.undo()
+    said = capfd.readouterr()
+    assert not planted_in(said.out + said.err)
+    assert not planted_below(out)
+    (record,) = records(out)
+    assert record["error"].endswith(": the folder cannot be looked into (Permission denied). Allow reading it.")
+
+
 def test_a_watched_folder(drawn_bundle, ward, tmp_path):
     incoming = tmp_path / f"{NAME} incoming"
     incoming.mkdir()
@@ -344,6 +363,15 @@ def test_the_key_is_made_once_for_its_owner_alone(drawn_bundle, greys, tmp_path)
     assert [path.name for path in given.parent.iterdir()] == ["ward.key"]
     with pytest.raises(ValueError, match="--anonymous alone"):
         Options(anonymous_key=given)
+
+
+def test_no_place_for_the_key_is_said(drawn_bundle, greys, tmp_path, monkeypatch, capfd):
+    (tmp_path / NAME).write_text("a file")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / NAME))
+    assert main(["infer", str(drawn_bundle), greys[0], "--out", str(tmp_path / "out"), "--anonymous"]) == 2
+    said = capfd.readouterr()
+    assert "cannot be read or made (Not a directory). Name another with --anonymous-key" in said.err
+    assert not planted_in(said.out + said.err)
 
 
 def test_a_plain_hash_of_a_path_is_nowhere(drawn_bundle, greys, tmp_path):
