@@ -17,8 +17,8 @@ from functools import cache
 from importlib.util import find_spec
 from types import CodeType
 
-#: Where messages about inputs, bundles and options are written.
-_PACKAGES = ("medanomaly.imaging", "medanomaly.edge", "medanomaly.commands", "medanomaly.failures")
+#: Where messages about inputs, bundles, options and folders are written.
+_PACKAGES = ("medanomaly", "medanomaly.imaging", "medanomaly.edge", "medanomaly.commands")
 
 #: Stands for what is left out.
 GAP = "…"
@@ -57,12 +57,13 @@ def _gap(between: str) -> str:
 
 @cache
 def _known() -> re.Pattern[str]:
-    phrases = {core for text in _texts() if (core := text.strip(" .:,;()'")) and _TWO_WORDS.search(core)}
+    phrases = {core for text in _texts() if (core := text.strip(" \n.:,;()'")) and _TWO_WORDS.search(core)}
     # Closed lists, of which single words are let through.
     phrases |= {os.strerror(number) for number in errno.errorcode}
     phrases |= {name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, Exception)}
     longest_first = sorted(phrases, key=lambda phrase: (-len(phrase), phrase))
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
+    # The number of a process is what a person needs who is told to wait for its end.
+    return re.compile(rf"(?<!\w)(?:process \d{{1,7}}|{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
 
 def _texts() -> Iterator[str]:
@@ -70,7 +71,8 @@ def _texts() -> Iterator[str]:
         spec = find_spec(package)
         below = pkgutil.iter_modules(spec.submodule_search_locations or []) if spec else ()
         for name in (package, *(f"{package}.{module.name}" for module in below)):
-            yield from (" ".join(text.split()) for text in _of_code(_code(name)) if len(text) < 500)
+            # Of several lines are descriptions of functions, and no messages.
+            yield from (text for text in _of_code(_code(name)) if "\n" not in text.strip())
 
 
 def _code(module: str) -> CodeType | None:
