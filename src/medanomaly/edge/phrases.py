@@ -52,6 +52,8 @@ def own(text: str) -> str:
 def _gap(between: str) -> str:
     """Marks stay at its ends, where they part sentences."""
     start, core, end = re.fullmatch(rf"([{_MARKS}]*)(.*?)([{_MARKS}]*)", between, re.DOTALL).groups()  # type: ignore[union-attr]
+    if core.count("(") > core.count(")"):
+        end = end.replace(")", "", 1)
     return f"{start[:_MOST]}{core and GAP}{end[:_MOST]}"
 
 
