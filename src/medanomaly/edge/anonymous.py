@@ -122,8 +122,12 @@ class Anonymous:
         """An outcome under its alias; of an error only :func:`~medanomaly.edge.phrases.own` phrases are left."""
         alias = self.alias(outcome.input)
         if isinstance(outcome, Failure):
-            return Failure(alias, f"{alias}: {said(outcome.error)}", outcome.time)
+            return Failure(alias, self.reason(outcome), outcome.time)
         return replace(outcome, input=alias)
+
+    def reason(self, failure: Failure) -> str:
+        """What is said of a failure."""
+        return f"{self.alias(failure.input)}: {said(failure.error)}"
 
     def first(self, number: int, path: str, record: dict[str, Any]) -> dict[str, Any]:
         """A record with its number and its file's SHA-256, by which it can be found again."""
