@@ -69,7 +69,7 @@ class KeptJob(BenchmarkJob):
             "folder": str(engine.folder),
             "failed": len(failed),
         }
-        logger.info("Completed with result %s", row)
+        logger.info("Completed with result %s", figures)  # the row has paths
         return row
 
     @staticmethod

@@ -12,6 +12,9 @@ import shutil
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeGuard
@@ -33,9 +36,23 @@ _REFUSED = {
 _FULL = {errno.ENOSPC, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
+#: What of a message :func:`fail` prints.
+_SAID: ContextVar[Callable[[object], str]] = ContextVar("_SAID", default=str)
+
+
+@contextmanager
+def saying(said: Callable[[object], str]) -> Iterator[None]:
+    """Meanwhile :func:`fail` prints of a message what ``said`` makes of it, so that no handler can forget to ask."""
+    token = _SAID.set(said)
+    try:
+        yield
+    finally:
+        _SAID.reset(token)
+
+
 def fail(message: object, status: int = WRONG) -> int:
     """Print one line on standard error; returns the status."""
-    print(f"medanomaly: {one_line(message)}", file=sys.stderr)
+    print(f"medanomaly: {one_line(_SAID.get()(message))}", file=sys.stderr)
     return status
 
 

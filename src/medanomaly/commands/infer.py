@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from medanomaly.commands.device import check_device
-from medanomaly.failures import cannot_write, fail
+from medanomaly.failures import cannot_write, fail, saying
 from medanomaly.options import real, whole
 
 
@@ -77,6 +77,19 @@ def add(commands: argparse._SubParsersAction) -> None:
         metavar="ADDRESS",
         help="score on a Ray cluster: auto, local (started here), host:port or ray://host:port; needs medanomaly[ray]",
     )
+    parser.add_argument(
+        "--anonymous",
+        action="store_true",
+        help="call inputs by keyed hashes, not by paths, in records, pictures' names, timelines and messages",
+    )
+    parser.add_argument(
+        "--anonymous-key",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="the key of these hashes, made if missing; never pass it on with OUT (default: "
+        "~/.local/share/medanomaly/anonymous.key)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -88,6 +101,22 @@ def _folder(text: str) -> Path:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
+    if not args.anonymous:
+        return _run(args)
+    from medanomaly.edge import anonymous
+
+    named = {"OUT": args.out, "BUNDLE": args.bundle, "DIR": args.watch, "KEY": args.anonymous_key}
+    with saying(lambda message: anonymous.said(message, named)):
+        try:
+            return _run(args)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            hidden = anonymous.crash(error)
+            raise hidden from hidden.__cause__
+
+
+def _run(args: argparse.Namespace) -> int:
     from medanomaly.edge.bundle import BundleError
     from medanomaly.edge.infer import Options, infer
     from medanomaly.edge.inputs import STDIN, listed
@@ -114,6 +143,8 @@ def run(args: argparse.Namespace) -> int:
                 args.threads,
                 cache=not args.no_cache,
                 ray=args.ray,
+                anonymous=args.anonymous,
+                anonymous_key=args.anonymous_key,
             )
             inputs: list[str | Failure] = []
             for given in args.inputs:

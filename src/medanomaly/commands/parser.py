@@ -28,6 +28,8 @@ class Parser(argparse.ArgumentParser):
         if not rest:
             return found
         parser = self._chosen(sys.argv[1:] if args is None else args)
+        if getattr(found, "anonymous", False):  # what is left over is a path as likely as not
+            parser.error(f"{len(rest)} argument(s) too many, or options that there are not.")
         option = next((arg for arg in rest if arg.startswith("-")), rest[0]).partition("=")[0]
         if option.startswith("-"):
             parser._no_option(option)

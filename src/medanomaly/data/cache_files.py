@@ -57,7 +57,7 @@ def sweep(folder: Path) -> None:
     for part in folder.glob(f"{PART}*"):
         with contextlib.suppress(OSError):  # another process sweeps too, or the folder is not ours to change
             if part.is_dir() and not part.is_symlink() and time.time() - part.stat().st_mtime > _DEAD:
-                logger.info("%s: was never finished, and is removed.", part)
+                logger.info("%s in the cache was never finished, and is removed.", part.name)
                 shutil.rmtree(part, ignore_errors=True)
 
 
@@ -133,7 +133,7 @@ def load(
             raise DamagedError(f"{place / RECORD} knows no {name}")
     total = sum(record["files"][name]["bytes"] for name in names)
     if verify and total > _LONG:
-        logger.info("Checking %.1f GiB of images kept in %s.", total / 2**30, place)
+        logger.info("Checking %.1f GiB of images kept in the cache under %s.", total / 2**30, place.name)
     arrays = Arrays(number, size, False, sys.maxsize, None)
     arrays.channels = channels
     try:

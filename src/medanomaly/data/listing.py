@@ -40,7 +40,8 @@ def images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Pat
             + ". Allow reading them, or move them out of the data's folder."
         )
     if found.passed:
-        logger.info("%s: %s", folder.name, found.passed.sentence())
+        # A folder, and what stands behind the point of a file's name, may name a patient.
+        logger.info("A folder of the data: %s", found.passed.sentence(kinds=False))
     return found.files
 
 

@@ -24,14 +24,21 @@ ONNX = "model.onnx"
 #: Scores of the validation images, without their paths; the card names it and its SHA-256 where there is one.
 SCORES = "validation.csv"
 
+#: Bytes of a file that are hashed at a time.
+_BLOCK = 2**20
+
 
 class BundleError(ValueError):
     """A bundle cannot be used. The message names the bundle, what is wrong, and what to do."""
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """SHA-256 of a file, 64 hex digits; a video of hours never lies in memory."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _unreadable(file: Path, error: OSError) -> BundleError:

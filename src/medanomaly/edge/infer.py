@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from medanomaly.edge import video
+from medanomaly.edge.anonymous import Anonymous
 from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.cluster import Cluster, connect
 from medanomaly.edge.detector import Detector
 from medanomaly.edge.inputs import expand, find_inputs, parts, pending
 from medanomaly.edge.ownership import OutError
+from medanomaly.edge.quiet import quiet
 from medanomaly.edge.records import Records, sole_writer
 from medanomaly.edge.result import Failure, Frame
 from medanomaly.edge.stop import Stop
@@ -49,9 +51,12 @@ class Options:
         threads: Threads of inference; None leaves the choice to OpenVINO.
         cache: Keep the compiled graph, see :class:`~medanomaly.edge.Detector`.
         ray: Address of a Ray cluster that scores, see :mod:`medanomaly.edge.cluster`; None for this process.
+        anonymous: Call inputs by keyed hashes in all that is written, see :mod:`medanomaly.edge.anonymous`. Libraries
+            print nothing meanwhile; exceptions are the caller's, and name files as ever.
+        anonymous_key: File of the key, made where it is missing; None for the user's own.
 
     Raises:
-        ValueError: if a number is out of range, or ``watch`` is no folder.
+        ValueError: if a number is out of range, ``watch`` is no folder, or there is a key without ``anonymous``.
     """
 
     pictures: Pictures = field(default_factory=Pictures)
@@ -64,6 +69,8 @@ class Options:
     threads: int | None = None
     cache: bool | str | Path = True
     ray: str | None = None
+    anonymous: bool = False
+    anonymous_key: Path | None = None
 
     def __post_init__(self) -> None:
         """Check what can be checked before anything is read."""
@@ -75,6 +82,8 @@ class Options:
             raise ValueError(f"{self.watch}: is no folder to watch")
         if self.ray is not None and self.watch is not None:
             raise ValueError("--ray scores a list that is known at the start: it cannot be used with --watch")
+        if self.anonymous_key is not None and not self.anonymous:
+            raise ValueError("--anonymous-key is of use with --anonymous alone. Add that, or leave it out")
 
 
 def infer(
@@ -101,18 +110,20 @@ def infer(
         ResumeError: if there is nothing that can be gone on with.
         OneWriterError: if another process, or another call of this one, writes into ``out``.
         OutError: if ``out`` holds what is not ours and would be lost or mixed in.
-        ValueError: if an option is wrong.
+        ValueError: if an option is wrong, or the key of ``anonymous`` cannot be used.
         OutputError: an OSError, if ``out`` cannot be written; records so far are whole.
     """
     if not os.fspath(out):
         raise OutError("The folder for the results has no name. Name one.")
     options, stop, out = options or Options(), stop or Stop(), Path(out)
-    opened = Bundle.open(bundle)
-    with sole_writer(out, opened, options.pictures.folders, options.resume):
-        return _infer(opened, inputs, out, options, stop)
+    with quiet() if options.anonymous else nullcontext():
+        opened = Bundle.open(bundle)
+        with sole_writer(out, opened, options.pictures.folders, options.resume):
+            return _infer(opened, inputs, out, options, stop)
 
 
 def _infer(opened: Bundle, inputs: Sequence[str | Path | Failure], out: Path, options: Options, stop: Stop) -> Summary:
+    names = Anonymous.of(options.anonymous_key, out) if options.anonymous else None
     hint = options.hint or ("throughput" if options.watch is None else "latency")
     passed = PassedOver()
     listing = list(find_inputs(inputs, SUFFIXES, leave_out=out, passed=passed))
@@ -122,15 +133,17 @@ def _infer(opened: Bundle, inputs: Sequence[str | Path | Failure], out: Path, op
         else connect(options.ray, opened, listing, options.device, options.threads, options.cache, options.pictures)
     )
     done: Counter[str] = Counter()
-    tries = Tries()
-    with Records(out, opened, options.resume, options.pictures.folders) as records, _progress() as progress:
-        writer = Writer(out, records, options.pictures, passed)
+    tries = Tries() if names is None else Tries(names.alias)
+    key = names.which if names else None
+    with Records(out, opened, options.resume, options.pictures.folders, key) as records, _progress() as progress:
+        writer = Writer(out, records, options.pictures, passed, names)
         records.describe(passed_over=passed.to_dict())
         for number, record in enumerate(records.before()):
             done[str(record["input"])] += 1
             writer.remember(record, number)
             if options.watch is not None:
                 tries.remember(record)
+        done = done if names is None else names.by_path(done)
         task = progress.add_task("Scoring", total=None if options.watch else len(listing))
         total = len(listing)
 

@@ -62,31 +62,35 @@ class Records:
         bundle: What scores are made with; records of another bundle are never mixed in.
         resume: Go on after the records there; else they are taken away, with the pictures that belong to them.
         writes: Folders in it that the run writes into.
+        key: Which key their inputs are hashed with, see :mod:`medanomaly.edge.anonymous`; None for paths.
 
     Attributes:
         path: The file.
         count: Records in it.
 
     Raises:
-        ResumeError: if the records there are of another bundle, or not of this program.
+        ResumeError: if the records there are of another bundle, name inputs otherwise, or are not of this program.
         OutError: if what would be replaced is not ours.
         OutputError: if ``out`` cannot be written.
     """
 
-    def __init__(self, out: Path, bundle: Bundle, resume: bool, writes: Collection[str] = FOLDERS) -> None:
+    def __init__(
+        self, out: Path, bundle: Bundle, resume: bool, writes: Collection[str] = FOLDERS, key: str | None = None
+    ) -> None:
         self.path, self.count, self._end = out / RECORDS, 0, 0
         made_with = {"files": bundle.card["files"], "operating_point": bundle.card["operating_point"]}
         with writing(self.path):
             out.mkdir(parents=True, exist_ok=True)
             ownership.finish_clearing(out)
             if resume and self.path.exists() and self.path.stat().st_size:
-                kept = _same(out, made_with)
+                kept = _same(out, made_with, key)
                 self.describe(**{CLAIMED: sorted({*ownership.claimed(kept), *writes})})
             else:
                 ownership.clear(out)
                 # Emptied first: a kill between the two must not leave old records under a new description.
                 self.path.touch()
-                _write(out / MADE_WITH, {"bundle": str(bundle.path), **made_with, CLAIMED: sorted(writes)})
+                named = {"bundle": str(bundle.path)} if key is None else {"anonymous": key}
+                _write(out / MADE_WITH, {**named, **made_with, CLAIMED: sorted(writes)})
             self._file = self.path.open("r+b", buffering=0)
 
     def __enter__(self) -> Records:
@@ -181,12 +185,12 @@ def _write(place: Path, content: dict[str, Any]) -> None:
     write_whole(place, (json.dumps(content, ensure_ascii=False) + "\n").encode(errors="replace"))
 
 
-def _same(out: Path, made_with: dict[str, Any]) -> dict[str, Any]:
+def _same(out: Path, made_with: dict[str, Any], key: str | None) -> dict[str, Any]:
     try:
         kept = ownership.made_with(out)
         if kept is None:
             raise OutError("there is none")
-        same = all(kept[key] == value for key, value in json.loads(json.dumps(made_with)).items())
+        same = all(kept[name] == value for name, value in json.loads(json.dumps(made_with)).items())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResumeError(
             f"{out}: has records but no readable {MADE_WITH} ({error}), so that nobody knows what made them. Choose "
@@ -194,7 +198,27 @@ def _same(out: Path, made_with: dict[str, Any]) -> dict[str, Any]:
         ) from error
     if not same:
         raise ResumeError(
-            f"{out}: its records were made with {kept.get('bundle')}, another bundle or operating point. Choose "
-            "another folder, or leave out --resume to replace them."
+            f"{out}: its records were made with {kept.get('bundle', 'a bundle')}, another bundle or operating point. "
+            "Choose another folder, or leave out --resume to replace them."
         )
+    if kept.get("anonymous") != key:
+        raise ResumeError(f"{out}: {_named_otherwise(kept.get('anonymous'), key)}")
     return kept
+
+
+def _named_otherwise(kept: str | None, key: str | None) -> str:
+    """Why a run cannot go on whose inputs are named in another way: it would do all of them again."""
+    if kept is None:
+        return (
+            "its records name their inputs by path. Go on without --anonymous, choose another folder, or leave out "
+            "--resume to replace them."
+        )
+    if key is None:
+        return (
+            "its records are of a run with --anonymous. Go on with --anonymous, choose another folder, or leave out "
+            "--resume to replace them."
+        )
+    return (
+        "its records are of a run with --anonymous and another key. Name that key with --anonymous-key, choose another "
+        "folder, or leave out --resume to replace them."
+    )

@@ -61,8 +61,8 @@ def arrivals(
     as :func:`medanomaly.imaging.search.search` does, so that a writer may use a name like ``.frame.png.part`` and
     rename. A file without a known suffix is an input if it is DICOM once it is complete. A link out of the folder is a
     :class:`Failure`, and so is a folder or file that may not be looked at, once; links to folders are not followed. A
-    link that leads nowhere, or back to itself, waits as an empty file does. A file that is written again keeps the record
-    it has, unless it could not be read: see :mod:`medanomaly.edge.tries`.
+    link that leads nowhere, or back to itself, waits as an empty file does. A file that is written again keeps the
+    record it has, unless it could not be read: see :mod:`medanomaly.edge.tries`.
 
     Args:
         folder: The folder, watched with all that lies below.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ import cv2
 import numpy as np
 
 from medanomaly.edge import timeline
+from medanomaly.edge.anonymous import Anonymous
 from medanomaly.edge.naming import file_name
 from medanomaly.edge.output import write_file, writing
 from medanomaly.edge.ownership import TIMELINES
-from medanomaly.edge.records import Records
+from medanomaly.edge.records import RECORDS, Records
 from medanomaly.edge.result import Failure, Result
 from medanomaly.imaging import PassedOver, overlay
 from medanomaly.options import one_line
@@ -68,6 +68,7 @@ class Summary:
         reasons_of: These inputs, as their records call them.
         passed: What folders held and was passed over.
         signum: The signal that ended the run; None if it came to its end.
+        anonymous: Whether :meth:`sentence` leaves out paths, and what files are called.
     """
 
     records: Path
@@ -80,6 +81,7 @@ class Summary:
     reasons_of: list[str] = field(default_factory=list)
     passed: PassedOver = field(default_factory=PassedOver)
     signum: int | None = None
+    anonymous: bool = False
 
     def mend(self, inputs: list[str], before: int) -> None:
         """Take back failures whose input was read later: of this run by their inputs, of earlier ones by number."""
@@ -93,9 +95,9 @@ class Summary:
         text = f"{self.scored} scored, {self.flagged} flagged as abnormal, {self.failed} failed"
         if self.before:
             text += f"; {self.before} had a record before, {self.failed_before} of them of a failure"
-        lines = [f"{text}. Records: {self.records}"]
+        lines = [f"{text}. Records: {f'OUT/{RECORDS}' if self.anonymous else self.records}"]
         if self.passed:
-            lines.append(self.passed.sentence())
+            lines.append(self.passed.sentence(kinds=not self.anonymous))
         lines += [f"Failed: {one_line(reason)}" for reason in self.reasons]
         if more := self.failed - len(self.reasons):
             lines.append(f"And {more} more failed.")
@@ -118,11 +120,20 @@ class Writer:
         records: The opened records; those of an earlier run are :meth:`remember`\\ ed first.
         pictures: Which pictures are written.
         passed: What folders held and was passed over, for the summary.
+        names: What inputs are called in all that is written; None for their paths.
     """
 
-    def __init__(self, out: Path, records: Records, pictures: Pictures, passed: PassedOver | None = None) -> None:
-        self.out, self.records, self.pictures = out, records, pictures
-        self.summary = Summary(records.path, passed=PassedOver() if passed is None else passed)
+    def __init__(
+        self,
+        out: Path,
+        records: Records,
+        pictures: Pictures,
+        passed: PassedOver | None = None,
+        names: Anonymous | None = None,
+    ) -> None:
+        self.out, self.records, self.pictures, self.names = out, records, pictures, names
+        passed = PassedOver() if passed is None else passed
+        self.summary = Summary(records.path, passed=passed, anonymous=names is not None)
         self._videos: dict[str, _Video] = {}
 
     def remember(self, record: dict[str, Any], number: int) -> None:
@@ -159,8 +170,12 @@ class Writer:
         if isinstance(outcome, Result) and not outcome.finite:
             text = f"{outcome.input}: the model's score is {outcome.raw_score} {outcome.parts or ''}".rstrip() + "."
             outcome = Failure(outcome.input, text, outcome.time)
-        number = self.records.count
+        number, given = self.records.count, outcome.input
+        if self.names is not None:  # all that follows knows no path
+            outcome = self.names.hidden(outcome)
         record = self._failed(outcome) if isinstance(outcome, Failure) else self._scored(outcome, number)
+        if self.names is not None:
+            record = self.names.first(number, given, record)
         self.records.append(record)
         self._in_timeline(record, number)
         current = timeline.row_of(record)

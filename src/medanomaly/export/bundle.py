@@ -27,6 +27,7 @@ from medanomaly.evidence.tested_model import TestedNetwork
 from medanomaly.export import gate
 from medanomaly.export.decisions import check_decisions
 from medanomaly.export.graph import GraphError, finished, to_onnx, to_openvino
+from medanomaly.export.nameless import names_of, without_errors, without_folders, without_names
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.reduced import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.run import ExportError, Run
@@ -170,17 +171,18 @@ def _card(run: Run, form: Form) -> dict[str, Any]:
     post: Any = run.model.post_processor
     if not hasattr(post, "record"):
         raise ExportError("This run has no medanomaly OperatingPoint, so its threshold is not known in raw scores.")
-    return {
+    data = {key: item for key, item in evidence["data"].items() if key != "notes"}  # these quote paths and groups
+    card = {
         "format": FORMAT,
         "schema": SCHEMA,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "medanomaly": __version__,
-        "model": {"name": evidence["run"]["model"], "options": evidence["run"]["options"]},
+        "model": {"name": evidence["run"]["model"], "options": without_folders(evidence["run"]["options"])},
         "reading": run.reading.to_dict(),
         "input": form.record(),
         "operating_point": post.record(),
         "parts": list(part_names(run.model.model)),
-        "data": {"name": evidence["run"]["data"], **evidence["data"]},
+        "data": {"name": evidence["run"]["data"], **data},
         "results": {"image": evidence["image"], "pixel": evidence["pixel"]},
         "checks": _checks(evidence.get("checks")),
         "caveats": _caveats(evidence),
@@ -189,11 +191,14 @@ def _card(run: Run, form: Form) -> dict[str, Any]:
         "licence": "That of the training data and of any pretrained weights applies to the weights of this model.",
         "intended_use": INTENDED_USE,
     }
+    names = names_of(run.folder, evidence["run"].get("data_options") or {})
+    said = {key: card[key] for key in ("model", "data", "results", "checks", "caveats")}
+    return {**card, **without_names(said, names)}
 
 
 def _checks(found: dict[str, Any] | None) -> dict[str, Any]:
-    """The honesty checks but for subgroups and for the names of groups, which may be patients'."""
-    kept = {name: check for name, check in (found or {}).items() if name != "subgroups"}
+    """The honesty checks but for subgroups, the names of groups, which may be patients', and what errors say."""
+    kept = {name: without_errors(check) for name, check in (found or {}).items() if name != "subgroups"}
     if isinstance(kept.get("groups"), dict):
         kept["groups"] = {key: item for key, item in kept["groups"].items() if key != "examples"}
     return kept

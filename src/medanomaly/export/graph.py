@@ -16,6 +16,7 @@ from openvino.preprocess import PrePostProcessor
 
 from medanomaly.edge.form import TYPES, Form
 from medanomaly.edge.graph import RECONSTRUCTION, with_decision
+from medanomaly.export.nameless import strip_traces
 from medanomaly.models.module import part_names
 from medanomaly.models.reconstruction import reconstruction_of
 from medanomaly.options import one_line
@@ -76,6 +77,7 @@ def to_onnx(model: torch.nn.Module, size: tuple[int, int], file: Path) -> list[s
             raise OSError(error.errno, error.strerror, error.filename or str(file)) from error
         except Exception as error:  # torch's exporter raises a dozen kinds, a stranger's model any
             raise GraphError(_untraced(error)) from error
+        strip_traces(file)
     return names
 
 

@@ -65,13 +65,17 @@ class PassedOver:
         self.kinds.subtract(before.kinds)
         self.add(now)
 
-    def sentence(self) -> str:
-        """In words, without any file's name; empty if nothing was passed over."""
+    def sentence(self, kinds: bool = True) -> str:
+        """In words, without any file's name; empty if nothing was passed over.
+
+        Args:
+            kinds: Whether suffixes are said, which may be part of a name after all, as in ``scan.doe``.
+        """
         parts = []
         for reason, words in _WORDS.items():
             if number := self.reasons[reason]:
                 what = f"{number} {words[number > 1]}"
-                parts.append(f"{what} ({self._kinds()})" if reason == OTHER else what)
+                parts.append(f"{what} ({self._kinds()})" if reason == OTHER and kinds else what)
         return f"Passed over: {', '.join(parts)}." if parts else ""
 
     def _kinds(self, shown: int = 5) -> str:
