@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from medanomaly.imaging.bands import resize_marks
 from medanomaly.imaging.field_of_view import View
 
 
@@ -34,7 +35,7 @@ class Place:
     @classmethod
     def of(cls, view: View, shape: tuple[int, int], size: tuple[int, int]) -> Place:
         """The place of a view of an image of ``shape``, prepared at ``size`` (height, width)."""
-        inside = None if view.inside is None else _resize(view.inside.astype(np.float32), size) >= 0.5
+        inside = None if view.inside is None else resize_marks(view.inside, size)
         return cls(shape, view.top, view.left, view.height, view.width, inside)
 
     def back(self, seen: np.ndarray, outside: float) -> np.ndarray:
