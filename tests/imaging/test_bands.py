@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
@@ -215,24 +211,3 @@ def test_how_far_channels_lie_apart_is_the_mean_of_the_whole(dtype):
         channels = part.astype(np.float32)
         assert reading._apart(part, 0, 1) == float(np.abs(channels[..., 0] - channels[..., 1]).mean())
         assert reading._apart(part, 1, 2) == float(np.abs(channels[..., 1] - channels[..., 2]).mean())
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak that Linux keeps")
-@pytest.mark.parametrize("options", [{}, {"intensity": "percentile"}, {"intensity": "equalise", "colour": "grey"}])
-def test_a_large_picture_takes_little_more_than_its_pixels(tmp_path, options):
-    decoded = 16  # million pixels, 3 bytes each
-    path = write_image(tmp_path / "x.png", np.tile(drawn("uint8", (40, 40, 3)), (100, 100, 1)))
-    small = write_image(tmp_path / "small.png", drawn("uint8", (100, 100, 3)))
-    code = f"""
-from medanomaly.imaging import Reading
-def peak():
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
-reading = Reading((64, 60), **{options})
-reading.load({str(small)!r})  # what the first use of a library loads is not the picture's
-before = peak()
-reading.load({str(path)!r})
-print(peak() - before)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    # The pixels, and OpenCV's own copy while it decodes. Floats of them all would be four more.
-    assert float(done.stdout) < 3 * 3 * decoded * 1e6 / 2**20
