@@ -64,3 +64,38 @@ def test_masks_and_maps_of_the_original_size_take_what_they_hold():
     made += "(np.float32(0.1), np.float32(1)), place=Place((4000, 4000), 0, 0, 4000, 4000))"
     for name, size in (("mask", 1), ("map", 2), ("heat", 4)):
         assert peak(f"after({made}.{name}_at_original)") < size * 16e6 + 40e6
+
+
+def in_deflate(data: np.ndarray, path: Path) -> Path:
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(path, data, compression="zlib", photometric="separated" if data.shape[-1] == 4 else None)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "most"),
+    [
+        ("window", 32e6, 4.5),
+        ("rescaled", 32e6, 4.5),
+        ("padded", 32e6, 5.5),
+        ("cmyk", 64e6, 3.0),
+        ("grey tiff", 32e6, 2.5),
+    ],
+)
+def test_other_files_take_few_copies_of_what_they_store(tmp_path, kind, stored, most):
+    paths = []
+    for name, times in (("small", 1), ("large", 100)):
+        grey = np.tile(tile("uint16", 1)[:, :, 0] // 16, (times, times))
+        path = tmp_path / f"{name}.tif"
+        if kind == "cmyk":
+            paths.append(in_deflate(np.tile(tile("uint8", 4), (times, times, 1)), path))
+        elif kind == "grey tiff":
+            paths.append(in_deflate(grey, path))
+        else:
+            header = {"WindowCenter": 2000, "WindowWidth": 900}
+            header |= {"RescaleSlope": 2, "RescaleIntercept": -7} if kind == "rescaled" else {}
+            header |= {"PixelPaddingValue": int(grey[0, 0])} if kind == "padded" else {}
+            paths.append(write_dicom(path.with_suffix(".dcm"), grey, 12, "MONOCHROME1", **header))
+    small, large = (f"lambda: Reading((30, 30)).load({str(path)!r})" for path in paths)
+    # Of a grey DICOM the words of the file, those read and their floats, which take two: 64 bits on the way take more.
+    assert peak(f"after({large}, {small})") < most * stored

@@ -37,7 +37,7 @@ def bands(height: int, row: int, multiple: int = 1) -> Iterator[slice]:
 
 def whole(rows: Rows, shape: tuple[int, int], channels: int) -> np.ndarray:
     """All rows of a picture of ``shape`` (height, width) in one array, made band by band."""
-    return _stacked((rows(part) for part in bands(shape[0], shape[1] * channels)), shape[0])
+    return stacked((rows(part) for part in bands(shape[0], shape[1] * channels)), shape[0])
 
 
 def resize(rows: Rows, shape: tuple[int, int], size: tuple[int, int], channels: int) -> np.ndarray:
@@ -62,10 +62,10 @@ def resize(rows: Rows, shape: tuple[int, int], size: tuple[int, int], channels: 
     if _is_whole(height, down) and _is_whole(width, across):
         factor = height // down
         parts = bands(height, width * channels, factor)
-        return _stacked((_shrunk(rows(part), (part.stop - part.start) // factor, across) for part in parts), down)
+        return stacked((_shrunk(rows(part), (part.stop - part.start) // factor, across) for part in parts), down)
     # OpenCV averages each row first, and then the averages of the rows: the second step is small.
     parts = bands(height, width * channels)
-    flat = _stacked((_factors(rows(part), across / width, _SAME) for part in parts), height)
+    flat = stacked((_factors(rows(part), across / width, _SAME) for part in parts), height)
     return _factors(flat, _SAME, down / height)
 
 
@@ -90,8 +90,8 @@ def _factors(image: np.ndarray, across: float, down: float) -> np.ndarray:
     return cv2.resize(image, None, fx=across, fy=down, interpolation=cv2.INTER_AREA)
 
 
-def _stacked(parts: Iterator[np.ndarray], height: int) -> np.ndarray:
-    """Bands under one another, each copied into the whole as it comes."""
+def stacked(parts: Iterator[np.ndarray], height: int) -> np.ndarray:
+    """Bands of a picture of ``height`` rows under one another, each copied into the whole as it comes."""
     found: np.ndarray | None = None
     top = 0
     for part in parts:
