@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,19 +104,32 @@ class Result:
 
     def heat_at_original(self) -> np.ndarray | None:
         """The heat map at :attr:`original_size`: float32 in [0, 1), 0 where the model saw nothing; None likewise."""
-        raw = self._raw_at_original()
-        return None if raw is None or self.pixel is None else np.asarray(_unit(raw, self.pixel))
+        return self._at_original(_unit, np.float32)
+
+    def map_at_original(self) -> np.ndarray | None:
+        """:meth:`heat_at_original` in 16 bits: (H, W) uint16, value · 65535; None likewise."""
+        return self._at_original(lambda raw, pixel: np.rint(_unit(raw, pixel) * 65535), np.uint16)
 
     def mask_at_original(self) -> np.ndarray | None:
         """The mask at :attr:`original_size`: bool, False where the model saw nothing; None likewise."""
-        raw = self._raw_at_original()
-        return None if raw is None or self.pixel is None else raw > self.pixel[0]
+        return self._at_original(lambda raw, pixel: raw > pixel[0], np.bool_)
 
-    def _raw_at_original(self) -> np.ndarray | None:
-        # The raw map is enlarged, and not the heat map: so mask and heat map agree at every pixel.
-        if self.raw_map is None or self.place is None:
-            return self.raw_map
-        return self.place.back(self.raw_map, -np.inf)
+    def _at_original(
+        self, step: Callable[[np.ndarray, tuple[np.float32, np.float32]], np.ndarray], dtype: type[np.generic]
+    ) -> np.ndarray | None:
+        """What a step makes of the raw map at the original size: 0 where the model saw nothing.
+
+        The raw map is enlarged, and not the heat map: so mask and heat map agree at every pixel. It is enlarged piece
+        by piece: a whole one of a large image takes four times the memory of its mask.
+        """
+        if self.raw_map is None or self.pixel is None:
+            return None
+        if self.place is None:
+            return step(self.raw_map, self.pixel).astype(dtype)
+        full = np.zeros(self.place.shape, dtype)
+        for box, raw in self.place.parts(self.raw_map, -np.inf):
+            full[box] = step(raw, self.pixel)
+        return full
 
 
 def _unit(raw: np.ndarray, pixel: tuple[np.float32, np.float32]) -> np.ndarray:

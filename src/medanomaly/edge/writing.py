@@ -228,11 +228,11 @@ class Writer:
         if wanted(self.pictures.masks):
             mask = outcome.mask_at_original()
             assert mask is not None  # wherever there is a heat map
-            record["mask"] = self._png("masks", name, mask.astype(np.uint8) * 255)
+            record["mask"] = self._png("masks", name, mask.view(np.uint8) * 255)
         if wanted(self.pictures.maps):
-            full = outcome.heat_at_original()
+            full = outcome.map_at_original()
             assert full is not None
-            record["map"] = self._png("maps", name, np.rint(full * 65535).astype(np.uint16))
+            record["map"] = self._png("maps", name, full)
 
     def _png(self, folder: str, name: str, picture: np.ndarray) -> str:
         written = f"{folder}/{name}.png"

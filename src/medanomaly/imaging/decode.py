@@ -114,7 +114,8 @@ def decode(path: str | Path) -> np.ndarray:
     """
     picture = read(path)
     plain = picture.depth is None or (picture.depth == Picture.of(picture.pixels).depth and not picture.inverted)
-    return three_channels(picture.pixels if plain and picture.pixels.dtype != np.int16 else picture.unit())
+    pixels = picture.pixels if plain and picture.pixels.dtype != np.int16 else picture.unit()
+    return np.ascontiguousarray(three_channels(pixels))
 
 
 def decode_mask(path: str | Path) -> np.ndarray:

@@ -17,7 +17,7 @@ from medanomaly.imaging.dicom_kinds import SEGMENTATIONS, not_to_score, sop_clas
 from medanomaly.imaging.dicom_open import Opened, open_dicom
 from medanomaly.imaging.dicom_pixels import stored_range, stored_values
 from medanomaly.imaging.dicom_tables import TableError, colours
-from medanomaly.imaging.dicom_values import modality, padding, shown, without_padding
+from medanomaly.imaging.dicom_values import padding, values_of
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.picture import Picture
 
@@ -95,11 +95,7 @@ def _read(opened: Opened, index: int, voi: bool, mask: bool) -> Picture:
     inverted, padded = photometric == "MONOCHROME1", padding(opened, stored, words)
     if mask:
         return Picture(_marked(opened, stored, padded, inverted).astype(np.uint8), (0.0, 1.0), shape)
-    values, depth = modality(opened, index, stored)
-    values = without_padding(values, padded, inverted)
-    if voi:
-        values, depth = shown(opened, index, values, depth)
-    values = values.astype(np.float32)
+    values, depth = values_of(opened, index, stored, padded, inverted, voi)
     if not np.isfinite(values).all():
         raise ImageError(f"{path}: holds pixels that are not finite, or its header makes them so. Correct it.")
     return Picture(values, depth, shape, inverted, no_image=not_to_score(data) or "")

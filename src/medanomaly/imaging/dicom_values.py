@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medanomaly.imaging.bands import bands
 from medanomaly.imaging.dicom_open import Opened
 from medanomaly.imaging.dicom_pixels import stored_range
 from medanomaly.imaging.dicom_tables import look_up, other_signedness
@@ -84,16 +85,53 @@ def _padding_number(opened: Opened, key: str) -> float | None:
     return None if value is None or value == "" else float(value)
 
 
-def without_padding(values: np.ndarray, padded: np.ndarray | None, inverted: bool) -> np.ndarray:
-    """Padding takes the darkest value of the rest, so that it is dark and stretches nothing.
+def values_of(
+    opened: Opened, index: int, stored: np.ndarray, padded: np.ndarray | None, inverted: bool, voi: bool
+) -> Values:
+    """From stored values to those of the modality, or to what is shown: float32 (H, W).
 
-    Where the rest is of one value the picture is of padding and that: it stays as stored, or nothing would be seen.
+    Integers go by bands of rows, as every step is one of single pixels: on the way a large picture would take several
+    copies in 64 bits. Floats declare no range, and a table then spans that of the whole.
+
+    Args:
+        opened: The file.
+        index: The frame, from 0.
+        stored: Its values as stored.
+        padded: Where they are padding, as :func:`padding` says.
+        inverted: Whether low values are bright.
+        voi: Whether the file's VOI LUT or window is applied.
+
+    Raises:
+        ImageError: as for :func:`modality` and :func:`shown`.
     """
-    if padded is None or padded.all():
-        return values
-    rest = values[~padded]
-    darkest, brightest = (rest.max(), rest.min()) if inverted else (rest.min(), rest.max())
-    return values if darkest == brightest else np.where(padded, darkest, values)
+    height = stored.shape[0]
+    parts = [slice(0, height)] if stored.dtype.kind == "f" else list(bands(height, stored.shape[1]))
+
+    dark = None if padded is None else _dark(opened, index, stored, padded, inverted, parts)
+    made, depth = np.empty(stored.shape, np.float32), None
+    for part in parts:
+        values, depth = modality(opened, index, stored[part])
+        if padded is not None and dark is not None:
+            values = np.where(padded[part], dark, values)
+        made[part], depth = shown(opened, index, values, depth) if voi else (values, depth)
+    return made, depth
+
+
+def _dark(
+    opened: Opened, index: int, stored: np.ndarray, padded: np.ndarray, inverted: bool, parts: list[slice]
+) -> np.generic | None:
+    """What padding takes, so that it is dark and stretches nothing: the darkest value of the rest.
+
+    None where the rest is of one value: the picture is of padding and that, and nothing would be seen without.
+    """
+    rest = (modality(opened, index, stored[part])[0][~padded[part]] for part in parts)
+    ends = [(values.min(), values.max()) for values in rest if values.size]
+    if not ends:
+        return None
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if low == high:
+        return None
+    return high if inverted else low
 
 
 def shown(opened: Opened, index: int, values: np.ndarray, depth: tuple[float, float] | None) -> Values:

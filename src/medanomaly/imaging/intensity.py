@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from medanomaly.imaging.bands import Rows, whole
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.ranks import extremes, histogram, percentiles
 
 #: Luma of RGB (ITU-R BT.601), as OpenCV's grey.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -89,8 +92,10 @@ class Intensity:
             return coloured(image, self.name)
         return three_channels(local_contrast(image, int(self.numbers[0])) if self.name == "contrast" else image)
 
-    def scale(self, picture: Picture, inside: np.ndarray | None, name: str | Path) -> np.ndarray:
+    def scale(self, picture: Picture, inside: np.ndarray | None, name: str | Path) -> Rows:
         """Bring a picture to [0, 1]; by its depth where :meth:`after` follows.
+
+        What the rule takes from the whole picture is found here, once; rows are made when they are asked for.
 
         Args:
             picture: (H, W) or (H, W, 3).
@@ -99,37 +104,58 @@ class Intensity:
             name: What errors call the image.
 
         Returns:
-            float32 in [0, 1], of the picture's shape; (H, W) for ``equalise``.
+            A slice of rows to these rows: float32 in [0, 1], of the picture's shape; (n, W) for ``equalise``.
 
         Raises:
             ImageError: if floats of no declared depth leave [0, 1] under ``dtype`` or a rule over what it gives.
         """
         pixels = picture.pixels
         if self.name in ("dtype", *_AFTERWARDS):
-            return self._by_depth(picture, name)
+            return _by_depth(picture, name)
         if self.name == "window":
-            shown = window(pixels, *self.numbers, "LINEAR_EXACT")
-            return 1.0 - shown if picture.inverted else shown
-        if picture.inverted:
-            pixels = -pixels.astype(np.float32)
+            return partial(_in_window, picture, self.numbers)
         if self.name == "equalise":
-            return equalise(pixels, inside)
-        low, high = np.percentile(pixels if inside is None else pixels[inside], self.numbers)
+            return equalised(partial(_upright, picture), pixels.shape, inside)
+        seen = _upright(picture, slice(None))
+        low, high = percentiles(seen if inside is None else seen[inside], self.numbers, spent=seen is not pixels)
         # A constant image becomes black.
-        span = np.float32(max(float(high) - float(low), 1e-12))
-        return np.clip((pixels.astype(np.float32) - np.float32(low)) / span, 0.0, 1.0)
+        span = np.float32(max(high - low, 1e-12))
+        return partial(_between, picture, np.float32(low), span)
 
-    def _by_depth(self, picture: Picture, name: str | Path) -> np.ndarray:
-        if picture.depth is not None:
-            return picture.unit()
-        pixels = picture.pixels
-        if pixels.min() < 0 or pixels.max() > 1:
-            raise ImageError(
-                f"{name}: float pixels from {pixels.min():g} to {pixels.max():g} leave [0, 1]. "
-                "Choose intensity minmax, percentile or window."
-            )
-        unit = pixels.astype(np.float32)
-        return 1.0 - unit if picture.inverted else unit
+
+def _upright(picture: Picture, rows: slice) -> np.ndarray:
+    """Stored values, turned over where low ones are bright."""
+    pixels = picture.pixels if rows == slice(None) else picture.pixels[rows]
+    if not picture.inverted:
+        return pixels
+    turned = pixels.astype(np.float32)
+    return np.negative(turned, out=turned)
+
+
+def _by_depth(picture: Picture, name: str | Path) -> Rows:
+    if picture.depth is not None:
+        return picture.unit
+    pixels = picture.pixels
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise ImageError(
+            f"{name}: float pixels from {pixels.min():g} to {pixels.max():g} leave [0, 1]. "
+            "Choose intensity minmax, percentile or window."
+        )
+    return partial(_as_they_are, picture)
+
+
+def _as_they_are(picture: Picture, rows: slice) -> np.ndarray:
+    unit = picture.pixels[rows].astype(np.float32)
+    return 1.0 - unit if picture.inverted else unit
+
+
+def _in_window(picture: Picture, numbers: tuple[float, float], rows: slice) -> np.ndarray:
+    shown = window(picture.pixels[rows], *numbers, "LINEAR_EXACT")
+    return 1.0 - shown if picture.inverted else shown
+
+
+def _between(picture: Picture, low: np.float32, span: np.float32, rows: slice) -> np.ndarray:
+    return np.clip((_upright(picture, rows).astype(np.float32) - low) / span, 0.0, 1.0)
 
 
 def _square(side: str | float, text: str) -> tuple[float, float]:
@@ -187,15 +213,34 @@ def equalise(pixels: np.ndarray, inside: np.ndarray | None = None) -> np.ndarray
     Returns:
         (H, W) float32: 0 for the darkest counted grey, 1 for the brightest; a constant image becomes 0.
     """
+    rows = equalised(lambda part: pixels[part], pixels.shape, inside)
+    return whole(rows, (pixels.shape[0], pixels.shape[1]), 1)
+
+
+def equalised(pixels: Rows, shape: tuple[int, ...], inside: np.ndarray | None = None) -> Rows:
+    """:func:`equalise` of a picture of ``shape``, whose rows are made when they are asked for."""
+
+    def luma(rows: slice) -> np.ndarray:
+        return _luma(pixels(rows))
+
+    def levels(rows: slice) -> np.ndarray:
+        greys = luma(rows)
+        if greys.dtype != np.float32:
+            return greys
+        return np.rint((greys - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
+
+    low, high = extremes(luma, shape) if luma(slice(0, 1)).dtype == np.float32 else (0.0, 1.0)
+    counts = histogram(levels, shape, inside)
+    share = np.cumsum(counts) - counts[np.flatnonzero(counts)[0]]
+    table = (np.clip(share, 0, None) / max(int(share[-1]), 1)).astype(np.float32)
+    return lambda rows: table[levels(rows)]
+
+
+def _luma(pixels: np.ndarray) -> np.ndarray:
+    """Grey of uint8 and uint16 as they are, and of all else in float32."""
     if pixels.dtype not in (np.uint8, np.uint16):
         pixels = pixels.astype(np.float32)
-    levels = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    if levels.dtype == np.float32:
-        low, high = float(levels.min()), float(levels.max())
-        levels = np.rint((levels - low) * (65535 / max(high - low, 1e-12))).astype(np.uint16)
-    counts = np.bincount((levels if inside is None else levels[inside]).ravel(), minlength=int(levels.max()) + 1)
-    share = np.cumsum(counts) - counts[np.flatnonzero(counts)[0]]
-    return (np.clip(share, 0, None) / max(int(share[-1]), 1)).astype(np.float32)[levels]
+    return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
 
 
 def coloured(image: np.ndarray, rule: str) -> np.ndarray:

@@ -39,12 +39,16 @@ class Picture:
         depth = None if kind == "f" else (float(np.iinfo(pixels.dtype).min), float(np.iinfo(pixels.dtype).max))
         return cls(pixels, depth, (pixels.shape[0], pixels.shape[1]))
 
-    def unit(self) -> np.ndarray:
-        """The declared depth as [0, 1], float32, upright in polarity; values beyond are clipped. Needs a depth."""
+    def unit(self, rows: slice = slice(None)) -> np.ndarray:
+        """The declared depth as [0, 1], float32, upright in polarity; values beyond are clipped. Needs a depth.
+
+        Args:
+            rows: Which rows; all by default.
+        """
         assert self.depth is not None
         if self.pixels.dtype == np.uint8:
-            return cv2.LUT(self.pixels, _units(self.depth, self.inverted))
-        return _unit(self.pixels, self.depth, self.inverted)
+            return cv2.LUT(self.pixels[rows], _units(self.depth, self.inverted))
+        return _unit(self.pixels[rows], self.depth, self.inverted)
 
 
 def _unit(pixels: np.ndarray, depth: tuple[float, float], inverted: bool) -> np.ndarray:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from medanomaly.imaging.bands import resize_marks
 from medanomaly.imaging.field_of_view import View
+
+#: Values of a strip, about; a smaller image is one strip.
+_VALUES = 2**20
+#: Strips begin at multiples of so many columns: OpenCV's widest instructions take fewer at a time.
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +41,7 @@ class Place:
     @classmethod
     def of(cls, view: View, shape: tuple[int, int], size: tuple[int, int]) -> Place:
         """The place of a view of an image of ``shape``, prepared at ``size`` (height, width)."""
-        inside = None if view.inside is None else _resize(view.inside.astype(np.float32), size) >= 0.5
+        inside = None if view.inside is None else resize_marks(view.inside, size)
         return cls(shape, view.top, view.left, view.height, view.width, inside)
 
     def back(self, seen: np.ndarray, outside: float) -> np.ndarray:
@@ -47,15 +54,42 @@ class Place:
         Returns:
             (H, W) float32 at the full image's size, interpolated linearly, or averaged by area where it shrinks.
         """
-        size = (self.height, self.width)
-        part = _resize(np.asarray(seen, dtype=np.float32), size)
-        if self.inside is not None:
-            part = np.where(_resize(self.inside.astype(np.float32), size) >= 0.5, part, np.float32(outside))
-        if size == self.shape:
-            return part
         full = np.full(self.shape, outside, dtype=np.float32)
-        full[self.top : self.top + self.height, self.left : self.left + self.width] = part
+        for box, part in self.parts(seen, outside):
+            full[box] = part
         return full
+
+    def parts(self, seen: np.ndarray, outside: float) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+        """:meth:`back` piece by piece, so that what is made of a large image's values never needs them all at once.
+
+        Yields:
+            Rows and columns of the full image, and their values; what no piece covers has the value ``outside``.
+        """
+        seen, size = np.asarray(seen, dtype=np.float32), (self.height, self.width)
+        rows = slice(self.top, self.top + self.height)
+        pieces = _strips(seen, size)
+        inside = None if self.inside is None else _strips(self.inside.astype(np.float32), size)
+        for columns, piece in pieces:
+            if inside is not None:
+                piece = np.where(next(inside)[1] >= 0.5, piece, np.float32(outside))
+            yield (rows, slice(self.left + columns.start, self.left + columns.stop)), piece
+
+
+def _strips(array: np.ndarray, size: tuple[int, int]) -> Iterator[tuple[slice, np.ndarray]]:
+    """An array brought to a size, in strips of columns where it grows large: the same values, strip by strip.
+
+    OpenCV interpolates along the rows first, and then between them, each column for itself.
+    """
+    (height, width), (down, across) = array.shape, size
+    if down * across <= _VALUES or down < height or across < width or not np.isfinite(array).all():
+        yield slice(0, across), _resize(array, size)
+        return
+    wide = _resize(array, (height, across))
+    step = max(_TOGETHER, _VALUES // down // _TOGETHER * _TOGETHER)
+    # A single column is interpolated by other instructions, which may round otherwise: the last strip has at least two.
+    starts = [start for start in range(0, across, step) if start == 0 or across - start > 1]
+    for start, stop in zip(starts, [*starts[1:], across], strict=True):
+        yield slice(start, stop), _resize(np.ascontiguousarray(wide[:, start:stop]), (down, stop - start))
 
 
 def _resize(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -83,7 +83,7 @@ def read_pnm(content: bytes, header: Pnm) -> np.ndarray:
         values, behind = _text(content[header.start :], header), b""
     else:
         end = header.start + _least_bytes(header)
-        values, behind = _bytes(content[header.start : end], header), content[end : end + 64]
+        values, behind = _bytes(memoryview(content)[header.start : end], header), content[end : end + 64]
     if is_pnm(behind.lstrip()):
         raise HeaderError("holds several pictures, of which one would be read: save them one a file")
     shape = (header.height, header.width, 3) if header.kind in (3, 6) else (header.height, header.width)
@@ -94,7 +94,7 @@ def read_pnm(content: bytes, header: Pnm) -> np.ndarray:
     return values.reshape(shape).astype(np.uint8 if header.white < 256 else np.uint16, copy=False)
 
 
-def _bytes(body: bytes, header: Pnm) -> np.ndarray:
+def _bytes(body: memoryview, header: Pnm) -> np.ndarray:
     if header.kind == 4:
         rows = np.frombuffer(body, np.uint8).reshape(header.height, -1)
         return np.unpackbits(rows, axis=1, count=header.width)

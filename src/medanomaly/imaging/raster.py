@@ -11,10 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from medanomaly.imaging.bands import bands
 from medanomaly.imaging.errors import MAX_PIXELS, ImageError
 from medanomaly.imaging.header import Header, HeaderError, read_header
 from medanomaly.imaging.kinds import kind_of
-from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.picture import Picture
 from medanomaly.imaging.pnm import Pnm, is_pnm, read_pnm, read_pnm_header
 from medanomaly.imaging.tiff_directory import Source, TiffError
 from medanomaly.imaging.tiff_layout import Layout, layout_of, size_of
@@ -69,13 +70,11 @@ def read_raster(path: Path, frame: int | None = None, reduction: Reduction | Non
     if _begin(path)[:4] in _TIFF:
         with _tiff(path, frame) as (source, layout):
             picture = read_page(source, layout)
+        if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).all():
+            raise ImageError(f"{path}: holds NaN or infinite pixels. Replace them before use.")
         # Three channels, as version 0.1.0 read it: percentiles over one differ from them in the fifth digit.
-        picture = replace(picture, pixels=three_channels(picture.pixels))
-    else:
-        picture = _read(path, _content(path), frame, reduction)
-    if picture.pixels.dtype == np.float32 and not np.isfinite(picture.pixels).all():
-        raise ImageError(f"{path}: holds NaN or infinite pixels. Replace them before use.")
-    return picture
+        return replace(picture, pixels=_thrice(picture.pixels))
+    return _read(path, _content(path), frame, reduction)
 
 
 def alpha_of(path: Path, frame: int | None = None) -> np.ndarray | None:
@@ -216,14 +215,27 @@ def _read(path: Path, content: bytes, frame: int | None, reduction: Reduction | 
     while header.orientation > 1 and (header.width % factor or header.height % factor):
         factor //= 2  # turned, the pixels that lie half beyond the edge would come first
     image = _decoded(path, content, header, _FLAGS[header.grey][factor])
+    del content  # the file is as large as the picture, if it does not compress
     if image.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"{path}: has pixels of type {image.dtype}. Save it as 8 or 16 bit.")
     height, width = image.shape[:2]
     if factor == 1 and sorted((height, width)) != sorted(header.shape):
         raise ImageError(f"{path}: declares {header.shape[1]}×{header.shape[0]} but holds {width}×{height}.")
-    pixels = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    pixels = image if image.ndim == 2 else _rgb(image)
     shape = header.shape if factor > 1 else (height, width)
     return Picture(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape, lossy=header.lossy)
+
+
+def _thrice(pixels: np.ndarray) -> np.ndarray:
+    """Grey (H, W) seen as (H, W, 3), to be read only: it takes no memory, where a copy takes twice as much again."""
+    return np.broadcast_to(pixels[:, :, None], (*pixels.shape, 3)) if pixels.ndim == 2 else pixels
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """Turn OpenCV's order of channels in place: a second copy of a large picture is never made."""
+    for part in bands(image.shape[0], image.shape[1] * 3):
+        cv2.cvtColor(image[part], cv2.COLOR_BGR2RGB, dst=image[part])
+    return image
 
 
 def _pnm_header(path: Path, content: bytes, frame: int | None) -> Pnm:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from medanomaly.imaging.arrays import mask_of, picture_of
+from medanomaly.imaging.bands import resize, resize_marks
 from medanomaly.imaging.decode import decode_mask, read
 from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.field_of_view import FieldOfView, View
@@ -229,7 +230,7 @@ class Reading:
         cut = view.cut(mask)
         if view.inside is not None:
             cut = cut & view.inside
-        return self._resize(cut.astype(np.float32)) >= 0.5
+        return resize_marks(cut, self.size)
 
     def _picture(self, image: np.ndarray, name: str | Path) -> Picture:
         return picture_of(image, name, by_value=not self._intensity.voi)
@@ -250,22 +251,25 @@ class Reading:
         seen = Picture(cut, picture.depth, picture.shape, picture.inverted)
         if self.colour == "grey-only":
             _check_grey(seen, name)
-        scaled = rule.scale(seen, view.inside, name)
-        if self.colour != "rgb" and scaled.ndim == 3:
-            scaled = cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
-        if view.inside is not None:
-            scaled = np.where(view.inside if scaled.ndim == 2 else view.inside[:, :, None], scaled, np.float32(0))
-        resized = np.clip(self._resize(scaled) if edges is None else shrink(scaled, edges, self.size), 0.0, 1.0)
+        scale = rule.scale(seen, view.inside, name)
+
+        def rows(part: slice) -> np.ndarray:
+            scaled = scale(part)
+            if self.colour != "rgb" and scaled.ndim == 3:
+                scaled = cv2.cvtColor(scaled, cv2.COLOR_RGB2GRAY)
+            if view.inside is not None:
+                within = view.inside[part]
+                scaled = np.where(within if scaled.ndim == 2 else within[:, :, None], scaled, np.float32(0))
+            return scaled
+
+        shape = (cut.shape[0], cut.shape[1])
+        if edges is None:
+            resized = resize(rows, shape, self.size, cut.size // (shape[0] * shape[1]))
+            np.clip(resized, 0.0, 1.0, out=resized)
+        else:
+            resized = np.clip(shrink(rows(slice(None)), edges, self.size), 0.0, 1.0)
         # The ratio of averages, not the average of ratios: a dark pixel has little colour to say.
         return rule.after(resized)
-
-    def _resize(self, image: np.ndarray) -> np.ndarray:
-        if image.shape[:2] == self.size:
-            return np.ascontiguousarray(image)
-        shrinks = image.shape[0] >= self.size[0] and image.shape[1] >= self.size[1]
-        return cv2.resize(
-            image, (self.size[1], self.size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
 
     def to_dict(self) -> dict[str, Any]:
         """The record as plain JSON values."""
@@ -281,13 +285,16 @@ def _check_grey(picture: Picture, name: str | Path) -> None:
     if picture.pixels.ndim == 2:
         return
     black, white = picture.depth or (0.0, 1.0)
-    channels = picture.pixels.astype(np.float32)
-    apart = max(
-        float(np.abs(channels[..., 0] - channels[..., 1]).mean()),
-        float(np.abs(channels[..., 1] - channels[..., 2]).mean()),
-    ) / (white - black)
+    apart = max(_apart(picture.pixels, 0, 1), _apart(picture.pixels, 1, 2)) / (white - black)
     if apart > _GREY_NOISE:
         raise ImageError(
             f"{name}: is a colour image (its channels differ by {apart:.1%} of white on average) where colour "
             "grey-only is declared. Leave it out, or choose colour grey to take its luma."
         )
+
+
+def _apart(pixels: np.ndarray, one: int, other: int) -> float:
+    """Mean difference of two channels, which are made floats one at a time."""
+    difference = pixels[..., one].astype(np.float32, order="C")
+    np.subtract(difference, pixels[..., other], out=difference, dtype=np.float32)
+    return float(np.abs(difference, out=difference).mean())

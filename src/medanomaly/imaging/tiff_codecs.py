@@ -28,7 +28,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
 _SHOWN, _SHOWN_BYTES = 1024, 2048
 
 
-def expand(raw: bytes, size: int, compression: int) -> bytes:
+def expand(raw: bytes, size: int, compression: int) -> bytes | memoryview:
     """Decompress a strip or tile to exactly ``size`` bytes.
 
     Args:
@@ -69,7 +69,7 @@ def _inflated(raw: bytes, size: int) -> bytes:
     return data
 
 
-def _by_libtiff(raw: bytes, size: int, compression: int) -> bytes:
+def _by_libtiff(raw: bytes, size: int, compression: int) -> memoryview:
     """Show OpenCV the strip as an image of 16 bits, whose rows hold a fixed number of its bytes.
 
     libtiff knows nothing of what they mean. Of 16 bits OpenCV takes what is whole or nothing, and in the byte order of
@@ -95,7 +95,7 @@ def _by_libtiff(raw: bytes, size: int, compression: int) -> bytes:
         shown = None
     if shown is None or shown.dtype != np.uint16 or shown.shape != (height, _SHOWN):
         raise TiffError("is damaged (a strip or tile of LZW or PackBits breaks off)")
-    return shown.tobytes()[zeros * times :]
+    return shown.reshape(-1).view(np.uint8).data[zeros * times :]
 
 
 def jpeg(raw: bytes, tables: bytes, shape: tuple[int, int], samples: int, transformed: bool) -> np.ndarray:

@@ -12,6 +12,7 @@ from math import ceil
 
 import numpy as np
 
+from medanomaly.imaging.bands import bands, stacked
 from medanomaly.imaging.picture import Picture
 from medanomaly.imaging.tiff_codecs import expand, jpeg, most_bytes
 from medanomaly.imaging.tiff_directory import Source
@@ -35,8 +36,8 @@ def read_page(source: Source, layout: Layout) -> Picture:
     if layout.palette is not None:
         return _upright(layout.palette[stored[:, :, 0]], (0.0, 255.0), layout, lossy=lossy)
     if layout.photometric == CMYK:  # as libtiff does it: no profile is known here
-        left = 255 - stored.astype(np.uint16)
-        return _upright((left[:, :, :3] * left[:, :, 3:] // 255).astype(np.uint8), (0.0, 255.0), layout, lossy=lossy)
+        rows = (_of_inks(stored[part]) for part in bands(len(stored), layout.width * 4))
+        return _upright(stacked(rows, len(stored)), (0.0, 255.0), layout, lossy=lossy)
     pixels = stored[:, :, 0] if layout.colours == 1 else stored
     if layout.bits in (1, 2, 4):
         pixels = pixels * np.uint8(255 // (2**layout.bits - 1))
@@ -48,6 +49,11 @@ def read_page(source: Source, layout: Layout) -> Picture:
     half = 2 ** (layout.bits - 1)
     depth = (float(-half), float(half - 1)) if layout.kind == "i" else (0.0, float(2 * half - 1))
     return _upright(pixels, depth, layout, dark)
+
+
+def _of_inks(stored: np.ndarray) -> np.ndarray:
+    left = 255 - stored.astype(np.uint16)
+    return (left[:, :, :3] * left[:, :, 3:] // 255).astype(np.uint8)
 
 
 def read_alpha(source: Source, layout: Layout) -> np.ndarray | None:
@@ -113,7 +119,9 @@ def _part(source: Source, layout: Layout, index: int, row: int) -> np.ndarray:
         return jpeg(raw, layout.tables, (height, width), layout.together, layout.photometric == YCBCR)
     if layout.reversed_bits:
         raw = raw.translate(_REVERSED)
-    data = np.frombuffer(expand(raw, height * line, layout.compression), np.uint8).reshape(height, line)
+    content = expand(raw, height * line, layout.compression)
+    del raw  # a strip may be the whole picture
+    data = np.frombuffer(content, np.uint8).reshape(height, line)
     return _values(data, layout).reshape(height, width, layout.together)
 
 
