@@ -1,6 +1,6 @@
 """Take the pictures of docs/app.md: the triage page on drawn frames and a drawn video. No patient is in them.
 
-Run after `make demo`: python -m tools.draw_app_docs [FOLDER]
+Run after `make demo`: python -m tests.app.draw_docs [FOLDER]
 """
 
 from __future__ import annotations
