@@ -28,6 +28,7 @@ from medanomaly.cli import main
 from medanomaly.edge.anonymous import Anonymous, key_file
 from medanomaly.edge.infer import Options, infer
 from medanomaly.edge.phrases import own
+from medanomaly.edge.writing import Pictures
 from medanomaly.imaging import ImageError, Reading
 
 EVERY = ["--overlays", "all", "--masks", "all", "--maps", "all"]
@@ -433,4 +434,12 @@ def test_an_error_of_ray_and_of_another_bundle_is_said(drawn_bundle, ward, greys
     (other / "card.json").write_text(json.dumps(card))
     assert main(["infer", str(other), *command[2:], "--resume"]) == 2
     assert "another bundle or operating point" in capfd.readouterr().err
+    assert not planted_below(out)
+
+
+def test_what_an_earlier_run_by_path_left_goes(drawn_bundle, ward, tmp_path):
+    out = tmp_path / "out"
+    infer(drawn_bundle, [ward], out, Options(Pictures("all", "all", "all")))
+    assert planted_below(out)
+    infer(drawn_bundle, [ward], out, Options(Pictures("all", "all", "all"), anonymous=True))
     assert not planted_below(out)

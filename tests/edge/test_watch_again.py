@@ -16,6 +16,7 @@ from tests.edge.conftest import records
 from tests.edge.test_infer import start, wait_for_records
 
 from medanomaly.edge import Failure
+from medanomaly.edge.anonymous import Anonymous
 from medanomaly.edge.infer import Options, infer
 from medanomaly.edge.stop import Stop
 
@@ -57,18 +58,29 @@ def png(tmp_path):
     ).read_bytes()
 
 
-@pytest.fixture
-def watch(drawn_bundle, folder, tmp_path, monkeypatch):
-    """Run a watch; returns its summary and the records as pairs of name and status."""
+@pytest.fixture(params=[False, True], ids=["by path", "anonymous"])
+def watch(request, drawn_bundle, folder, tmp_path, monkeypatch):
+    """Run a watch; returns its summary and the records as pairs of name and status, by path and with ``--anonymous``."""
+    paths = {}
+    if request.param:
+        alias = Anonymous.alias
+
+        def noted(names: Anonymous, path: str) -> str:
+            return paths.setdefault(alias(names, path), path) and alias(names, path)
+
+        monkeypatch.setattr(Anonymous, "alias", noted)
 
     def run(steps: dict, number: int = 3 * LONG, inputs=(), **options):
         looks = Looks(steps, number)
         with monkeypatch.context() as patch:
             patch.setattr("medanomaly.edge.watch.time", looks)
+            if request.param:
+                options |= {"anonymous": True, "anonymous_key": tmp_path / "key"}
             summary = infer(
                 drawn_bundle, inputs, tmp_path / "out", Options(watch=folder, settle=SETTLE, **options), looks
             )
-        return summary, [(Path(record["input"]).name, record["status"]) for record in records(tmp_path / "out")]
+        found = [(record["input"], record["status"]) for record in records(tmp_path / "out")]
+        return summary, [(Path(paths[name] if paths else name).name, status) for name, status in found]
 
     return run
 
@@ -223,35 +235,6 @@ def test_a_pause_longer_than_settle_with_a_real_process(drawn_bundle, folder, pn
     assert found == [("a.png", "ok"), ("b.png", "failed"), ("b.png", "ok")]
     assert "2 scored, " in said
     assert " 0 failed" in said
-
-
-def test_files_are_known_by_what_records_call_them():
-    """As with paths that are replaced by hashes."""
-    from medanomaly.edge.tries import Tries
-
-    def called(address: str) -> str:
-        file, mark, number = address.partition("#frame=")
-        return file[::-1] + mark + number
-
-    tries = Tries(called)
-    for name, status in (
-        ("vi.a", "failed"),
-        ("vi.b#frame=1", "ok"),
-        ("vi.b#frame=2", "failed"),
-        ("vi.b#frame=4", "ok"),
-    ):
-        tries.remember({"input": name, "status": status})
-    assert tries.failing("a.iv")
-    tries.hand("b.iv")
-    good = tries.again("b.iv")
-    assert good is not None
-    assert [good(f"b.iv#frame={number}") for number in range(1, 6)] == [True, False, True, True, False]
-    assert not tries.takes(Failure("b.iv#frame=2", "bad"))
-    assert tries.takes(Failure("b.iv#frame=5", "bad"))
-    tries.looked()
-    tries.hand("b.iv")
-    tries.looked()
-    assert (tries.mended, tries.mended_before) == (["vi.b#frame=5"], 1)
 
 
 def test_failures_are_told_apart_by_the_file_that_they_are_of():
