@@ -54,7 +54,10 @@ def lines(out: Path) -> int:
 def differences(out: Path, paths: list[str], corrupt: set[str]) -> list[str]:
     """What is not exact in a finished folder of results."""
     data = (out / "results.jsonl").read_bytes()
-    found = [json.loads(line) for line in data.splitlines()]
+    try:
+        found = [json.loads(line) for line in data.splitlines()]
+    except ValueError as error:
+        return [f"a line is no record ({error})"]
     problems = []
     if b"\0" in data or not data.endswith(b"\n"):
         problems.append("the file holds NUL bytes or a torn line")
