@@ -24,8 +24,8 @@ _PACKAGES = ("medanomaly", "medanomaly.imaging", "medanomaly.edge", "medanomaly.
 GAP = "…"
 
 _MARKS = r"\s.,:;()"
-#: So many marks are kept on each side of a gap.
-_MOST = 3
+#: Marks that are kept on each side of a gap, such as ``.), ``.
+_MOST = 4
 #: A phrase has two words at least: a single one may be a name.
 _TWO_WORDS = re.compile(r"[A-Za-z][a-z]*\W+[A-Za-z][a-z]*")
 
