@@ -119,7 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("bundle", type=Path)
     parser.add_argument("images", nargs="+")
-    parser.add_argument("--limit", type=int, default=500, help="at most so many images (default: 500)")
+    parser.add_argument("--limit", type=int, default=500, help="images at most (default: 500)")
     parser.add_argument("--repeat", type=int, default=5, help="rounds, the two in turns (default: 5)")
     parser.add_argument("--without", default="-mask.", help="leave out files with this in their name (default: -mask.)")
     args = parser.parse_args()

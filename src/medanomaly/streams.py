@@ -6,7 +6,7 @@ the middle of a training, or after a batch, whose status is then wrong. Here ins
 
 - A closed stream is the null device, also for libraries that write to the descriptor itself. Otherwise the next file
   that is opened, such as ``results.jsonl``, would take its number, and with it their messages.
-- What cannot be written is dropped, and the work goes on. The exit status tells of it at the end, for standard output:
+- What cannot be written is dropped, and the work goes on. The exit status says so at the end, for standard output:
   see :meth:`Streams.status`.
 - A letter that the encoding lacks is written as ``\\u00e9``, which JSON reads as the same letter.
 
@@ -24,7 +24,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-#: Status of a command whose output was not read to its end, as of a program that SIGPIPE ended: 128 + 13.
+#: Status of a command whose output was not read to its end, like that of a program that SIGPIPE ended: 128 + 13.
 UNREAD = 141
 #: Status of a command that is done, but whose output could not be written.
 _UNWRITTEN = 1

@@ -75,7 +75,7 @@ class Desk:
             self.errors.append(f"{message.text} {message.location.get('url', '')}".strip())
 
     def drop(self, *paths: Path, rows: int) -> None:
-        """Hand files over and wait until so many rows are listed and nothing is scored any more."""
+        """Hand files over and wait until ``rows`` are listed and nothing is scored any more."""
         self.page.locator("input[name=files]").set_input_files([str(path) for path in paths])
         self.listed(rows)
 

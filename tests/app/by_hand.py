@@ -2,7 +2,7 @@
 
     python -m tests.app.by_hand --images 600 --steps 50 --repeat 20
 
-Each drawn image bears its number in its pixels. The page is instrumented from outside: before any key reaches it, the
+Each drawn image has its number in its pixels. The page is instrumented from outside: before any key reaches it, the
 number on the canvas is read, and at each frame of the screen picture, heading and list are compared. At the end each
 mark in the database must be of an image whose picture was on the screen when its key was pressed. Prints JSON.
 """

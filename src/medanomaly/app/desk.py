@@ -129,7 +129,7 @@ class Room:
         bundles: Those that were opened, in the order they were named.
         store: Marks and notes.
         limits: What a session takes in at most.
-        every: Of a video, every so many frames are scored.
+        every: Every Nth frame of a video is scored.
         grace: Seconds that a desk is kept for after its last page has gone, so that a page can be loaded again.
         temporary: Where session folders are made; None for the system's folder.
     """

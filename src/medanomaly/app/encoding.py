@@ -10,7 +10,7 @@ import numpy as np
 
 from medanomaly.imaging.picture import Picture
 
-#: Up to so many pixels a picture goes as PNG, pixel by pixel as it is; larger ones as JPEG.
+#: Up to this size in pixels a picture goes as PNG, pixel by pixel as it is; larger ones as JPEG.
 _EXACT = 2**17
 _QUALITY = 95
 

@@ -96,8 +96,8 @@ class Curve:
         """The threshold that answers a question.
 
         Args:
-            question: ``alarms``: at most so many of 100 healthy images are flagged, as few missed as that allows.
-                ``sensitivity``: at least so many of 100 abnormal ones are flagged, with as few false alarms.
+            question: ``alarms``: flag at most N of 100 healthy images, and miss as few as that allows.
+                ``sensitivity``: flag at least N of 100 abnormal ones, with as few false alarms as that allows.
             per_hundred: 0 to 100; to find at least none, nothing is flagged.
         """
         if question == SENSITIVITY and per_hundred <= 0:

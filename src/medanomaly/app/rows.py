@@ -13,7 +13,7 @@ from medanomaly.app.worklist import Item
 
 ALL, ABNORMAL, NORMAL, UNMARKED, FAILED = "all", "abnormal", "normal", "unmarked", "unreadable"
 FILTERS = (ALL, ABNORMAL, NORMAL, UNMARKED, FAILED)
-#: Rows are shown so many at a time: a long list stays quick.
+#: Rows shown at a time: a long list stays quick.
 ROWS = 50
 
 

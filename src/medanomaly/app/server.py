@@ -32,7 +32,7 @@ class Options:
         address: Network address; only ``127.0.0.1`` is this machine's alone.
         port: TCP port.
         marks: Folder of marks and notes.
-        every: Of a video, every so many frames are scored.
+        every: Every Nth frame of a video is scored.
         threads: Threads of inference; None leaves the choice to OpenVINO.
         limits: What a session takes in at most.
         grace: Seconds that a session's images are kept for after its page was closed.

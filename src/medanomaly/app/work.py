@@ -96,7 +96,7 @@ class Shelf:
             return self._kept[key][0]
 
     def put(self, key: Hashable, piece: Any, size: int) -> None:
-        """Keep a piece of so many bytes."""
+        """Keep a piece, with its size in bytes."""
         if size > self._size // 2:
             return
         with self._lock:

@@ -50,7 +50,7 @@ class Worklist:
     Args:
         detector: Of the bundle; shared with other sessions.
         files: Those of the session.
-        every: Of a video, every so many frames are scored.
+        every: Every Nth frame of a video is scored.
     """
 
     def __init__(self, detector: Detector, files: Files, every: int = 1) -> None:

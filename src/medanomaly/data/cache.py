@@ -47,7 +47,7 @@ class Images:
         number: How many there are.
         size: Height and width.
         masks: Whether masks are asked for.
-        memory: They are kept in memory if all of them need at most so many bytes; a third where all are grey.
+        memory: Bytes up to which all of them are kept in memory; grey ones need a third.
         folder: Where they do not fit, they are kept below this folder; None for not at all.
         key: Changes whenever an image would read differently; the name of the files in ``folder``.
     """

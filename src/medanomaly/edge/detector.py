@@ -25,8 +25,8 @@ from medanomaly.imaging import ImageError, Place
 
 #: More readers than this wait for the disk, or for one another.
 _MOST_READERS = 8
-#: Under the hint ``throughput`` a thread reads up to so many images and then scores them: code and weights stay in the
-#: core's cache (of a small network up to a fifth more images a second). Large images, by pixels, come in fewer.
+#: Under the hint ``throughput`` a thread reads up to this many images and then scores them: code and weights stay in
+#: the core's cache (of a small network up to a fifth more images a second). Large images, by pixels, come in fewer.
 _GROUP, _GROUP_PIXELS = 8, 2**19
 
 
@@ -170,7 +170,7 @@ class Detector:
                 the moment, and brings out what is waiting.
             readers: Threads beside one for each infer request; by default as many as leave a thread for each CPU core,
                 at most 8. With one more, two cores did a tenth fewer images a second.
-            ahead: At most so many items are drawn from the source and not yet handed out; by default two groups for
+            ahead: Items drawn from the source and not yet handed out, at most; by default two groups for
                 each thread. A group is one image under the hint ``latency``, and under ``throughput`` up to 8.
 
         Yields:

@@ -32,7 +32,7 @@ from medanomaly.streams import watched
 #: What folders are searched for.
 SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES
 
-#: The watched folder is looked at so many times while a file settles, and at least twice a second.
+#: Looks at the watched folder while a file settles; at least two a second.
 _LOOKS = 4
 
 
@@ -43,7 +43,7 @@ class Options:
     Args:
         pictures: Which pictures are written.
         resume: Go on after the records of an earlier run in the same folder; else they are replaced.
-        every: Of a video, every so many frames are scored, the first one included.
+        every: Every Nth frame of a video is scored, from the first on.
         watch: A folder whose files are scored as they arrive, after the inputs, until a signal; None for none.
         settle: Seconds for which a file in it must not change before it is complete.
         device: OpenVINO device.
@@ -103,7 +103,7 @@ def infer(
         stop: Asked after each record whether to end.
 
     Returns:
-        What was done. Its ``signum`` tells of a signal that ended it; all records are whole then.
+        What was done. Its ``signum`` is the signal that ended it, if one did; all records are whole then.
 
     Raises:
         BundleError: if the bundle cannot be used.

@@ -188,7 +188,7 @@ def expand(path: str, every: int, done: Counter[str]) -> Iterator[str | Frame | 
 
     Args:
         path: A file, or the address of one frame.
-        every: Of a video, every so many frames are taken, the first one included.
+        every: Every Nth frame of a video is taken, from the first on.
         done: How often an input has a record already; taken from as they are passed over.
 
     Yields:

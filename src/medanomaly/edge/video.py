@@ -35,7 +35,7 @@ def address(path: str, number: int) -> str:
 
 
 def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: False) -> Iterator[Frame | Failure]:
-    """Every so many frames of a video, the first one included, in colour and upright.
+    """Every Nth frame of a video, from the first on, in colour and upright.
 
     A frame that cannot be decoded is a :class:`Failure` of its own and the rest goes on. A video whose file ends early,
     or of which fewer frames can be decoded than its container lists, gets one where it ends.

@@ -17,7 +17,7 @@ from medanomaly.imaging.passed_over import LINKED, OTHER, RESULTS, SYSTEM, UNFIN
 from medanomaly.imaging.search import known_kind, maybe_dicom, of_system, opens, result_folders, unfinished
 from medanomaly.one_writer import OWN
 
-#: An empty file may be a name whose content is on the way: it waits so many times as long.
+#: An empty file may be a name whose content is on the way: it waits this many times as long.
 _EMPTY = 10
 
 _State = tuple[int, int, int]
@@ -30,7 +30,7 @@ class _Seen:
 
 
 def _state(path: str) -> _State:
-    """Size, time and number of a file; of a link without target those of the link itself, as of an empty file.
+    """Size, time and number of a file; of a link without target those of the link itself, like an empty file's.
 
     Raises:
         OSError: if it is gone.
@@ -69,7 +69,7 @@ def arrivals(
         suffixes: What counts as an input, in lower case.
         settle: Seconds for which a file must not change; ten times as long for an empty one.
         poll: Seconds between looks.
-        wait: Sleeps for so many seconds; True ends the watch.
+        wait: Sleeps for a number of seconds; True ends the watch.
         leave_out: A folder that is not looked into: results that lie below.
         passed: Takes in what is passed over, each once.
         tries: Hears what is handed on, and knows what could not be read of it. Such a file comes again when it has

@@ -53,7 +53,7 @@ def export_run(
         run_folder: Folder of the run (holds ``run.json``).
         out: Folder of the bundle; replaced if it holds one, refused if it holds anything else.
         images: Image or folder for the parity record; by default the run's own validation images.
-        limit: At most so many of them, evenly spread.
+        limit: Their number at most, evenly spread.
         input_type: What the graph takes, (1, H, W, 3): ``float32`` in [0, 1], ``uint8`` or ``uint16``.
         onnx: Also write ``model.onnx``, the raw graph in f32, (1, 3, H, W).
         precision: ``f32``, or ``bf16`` or ``int8``, whose cost is measured on the run's validation images.

@@ -29,7 +29,7 @@ def bands(height: int, row: int, multiple: int = 1) -> Iterator[slice]:
     Args:
         height: Rows in all.
         row: Values of a row.
-        multiple: Every band but the last has a multiple of so many rows.
+        multiple: Rows of every band but the last are a multiple of this.
     """
     step = max(1, _VALUES // max(1, row * multiple)) * multiple
     return (slice(top, min(top + step, height)) for top in range(0, height, step))

@@ -13,7 +13,7 @@ from medanomaly.imaging.field_of_view import View
 
 #: Values of a strip, about; a smaller image is one strip.
 _VALUES = 2**20
-#: Strips begin at multiples of so many columns: OpenCV's widest instructions take fewer at a time.
+#: Strips begin at multiples of this number of columns: OpenCV's widest instructions take fewer at a time.
 _TOGETHER = 64
 
 

@@ -22,7 +22,7 @@ from medanomaly.imaging.tiff_layout import Layout, layout_of, size_of
 from medanomaly.imaging.tiff_page import read_alpha, read_page
 from medanomaly.imaging.tiff_stack import stack_of
 
-#: A picture within ``MAX_PIXELS`` fits into so many bytes, uncompressed, in 16 bits and colour, with room for metadata.
+#: Bytes that a picture within ``MAX_PIXELS`` fits into, uncompressed, in 16 bits and colour, with room for metadata.
 _MAX_BYTES = 8 * MAX_PIXELS
 
 #: How a TIFF begins, in both byte orders, and a BigTIFF.
