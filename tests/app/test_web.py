@@ -176,12 +176,43 @@ def test_a_mark_is_of_the_point_that_was_shown(reader, desk):
     assert saved["said"] == "saved"
     kept = desk.room.store.of_bundle(desk.room.bundles[0].hash)[("bright.png", digest(desk, 1))]["KR"]
     assert (kept.decision, kept.threshold, kept.mark) == ("normal", float(np.float32(0.95)), "disagree")
-    assert saved["before"] == [{"number": 1, "sha256": digest(desk, 1), "mark": None, "note": ""}]
+    assert saved["before"] == [{"number": 1, "sha256": digest(desk, 1), "mark": None, "note": "", "threshold": None}]
     reader.mark({"number": 1, "sha256": digest(desk, 1), "note": "a note"})
     again = reader.get("image/1").json["own"]
     assert (again["mark"], again["note"]) == ("disagree", "a note")
     reader.mark(*({**one, "mark": None} for one in saved["before"]))
     assert reader.get("image/1").json["own"]["mark"] is None
+
+
+def test_a_mark_keeps_its_decision_whatever_is_written_or_taken_back_later(reader, desk):
+    one = {"number": 1, "sha256": digest(desk, 1)}
+    reader.mark({**one, "mark": "agree"})
+
+    def kept():
+        return desk.room.store.of_bundle(desk.room.bundles[0].hash)[("bright.png", digest(desk, 1))]["KR"]
+
+    own = kept()
+    assert own.decision == "abnormal"
+    reader.mark({**one, "note": "at another point"}, threshold="0.95")
+    assert (kept().decision, kept().threshold, kept().note) == ("abnormal", own.threshold, "at another point")
+    before = reader.mark({**one, "mark": "disagree"}, threshold="0.95").json["before"][0]
+    assert (kept().decision, before["threshold"]) == ("normal", own.threshold)
+    reader.mark({**one, "mark": before["mark"], "threshold": before["threshold"]}, threshold="0.95")
+    assert (kept().mark, kept().decision, kept().threshold) == ("agree", "abnormal", own.threshold)
+    for wrong in ("0.5", float("inf"), True):
+        assert reader.mark({**one, "mark": "agree", "threshold": wrong}).status == 400
+
+
+def test_before_anyone_says_who_reads_no_mark_is_seen_or_kept(reader, desk):
+    nobody, nameless = Reader(desk), Reader(desk, "")
+    del nobody.headers["X-Reader"]
+    one = {"number": 1, "sha256": digest(desk, 1), "mark": "agree"}
+    for who in (reader, nameless):
+        assert who.mark(one).status == 200
+    assert (nobody.get("image/1").json["own"], nobody.get("image/1").json["beside"]) == ({"mark": None, "note": ""}, [])
+    assert nobody.get("list").json["marked"] == []
+    assert nobody.mark(one).status == 409
+    assert nameless.get("image/1").json["own"]["mark"] == "agree"
 
 
 def test_others_are_seen_beside_ones_own_mark_and_not_before(desk):

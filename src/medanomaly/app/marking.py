@@ -6,8 +6,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from medanomaly.app.operating import Point
 from medanomaly.app.store import LONGEST_NAME, LONGEST_NOTE, MARKS, Key, Mark, Marks, Store
@@ -33,11 +34,13 @@ class Asked:
         item: The image that he saw.
         mark: One of MARKS, or None to take it away; ``...`` leaves it as it is.
         note: The note; ``...`` leaves it as it is.
+        threshold: Of the operating point at which the mark was made; None for the one that is on the screen.
     """
 
     item: Item
     mark: Any = ...
     note: Any = ...
+    threshold: float | None = None
 
 
 class Marking:
@@ -89,7 +92,8 @@ class Marking:
             asked: The marks.
 
         Returns:
-            For each, what its image bore before: ``number``, ``sha256``, ``mark`` and ``note``.
+            For each, what its image bore before: ``number``, ``sha256``, ``mark``, ``note``, and the ``threshold`` at
+            which it was made.
 
         Raises:
             MarkError: if an image has no score, or a mark is none.
@@ -102,10 +106,23 @@ class Marking:
                 key = loaded.key(one.item, reader)
                 old = known.get((key.name, key.sha256), {}).get(reader)
                 mark, note = (old.mark, old.note) if old else (None, "")
-                before.append({"number": one.item.number, "sha256": one.item.file.sha256, "mark": mark, "note": note})
+                before.append(
+                    {
+                        "number": one.item.number,
+                        "sha256": one.item.file.sha256,
+                        "mark": mark,
+                        "note": note,
+                        "threshold": old.threshold if old else None,
+                    }
+                )
                 mark = mark if one.mark is ... else one.mark
                 note = note if one.note is ... else one.note
-                wanted.append((key, _mark(one.item, point, mark, note)))
+                own = point if one.threshold is None else Point.at(loaded.detector.decider, one.threshold)
+                made = _mark(one.item, own, mark, note)
+                if one.mark is ... and old is not None and old.mark is not None:
+                    # A note is written beside a mark, and says nothing of the decision that was marked.
+                    made = replace(old, note=note)
+                wanted.append((key, made))
             self.store.put_all(wanted)
             self._remember(loaded.hash, known, wanted)
         return before
@@ -136,12 +153,13 @@ def _mark(item: Item, point: Point, mark: Any, note: Any) -> Mark:
 
 def reader_name(given: str) -> str:
     """A reader's name as it is kept: of one line, at most 80 characters; empty for none."""
+    given = normalize("NFC", given)  # the same letters are the same name, however a keyboard puts them together
     return shown(given)[:LONGEST_NAME].strip() if given.strip() else ""
 
 
-def beside(marks: Mapping[str, Mark], reader: str) -> list[dict[str, Any]]:
+def beside(marks: Mapping[str, Mark], reader: str | None) -> list[dict[str, Any]]:
     """The marks of the other readers on an image, once the reader's own is saved; before that none."""
-    if reader not in marks or marks[reader].mark is None:
+    if reader is None or reader not in marks or marks[reader].mark is None:
         return []
     return [
         {"reader": name or "without a name", "mark": mark.mark, "note": mark.note}
