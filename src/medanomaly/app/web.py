@@ -105,8 +105,7 @@ async def _mark(request: Request) -> Response:
     """Keep marks: ``{"marks": [{"number", "sha256", "mark", "note", "threshold"}, …]}``; what is left out stays.
 
     The operating point is the one that was on the screen, as for every request, or that of ``threshold``, for a mark
-    that is put back. Number and digest name the image twice:
-    where they disagree nothing is kept.
+    that is put back. Number and digest name the image twice: where they disagree nothing is kept.
     """
     asking = Asking.of(request)
     if asking.reader is None:
