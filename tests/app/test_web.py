@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode
 
 import cv2
@@ -248,6 +249,28 @@ def test_a_locked_database_leaves_the_images_and_says_why(reader, desk):
     holder.execute("ROLLBACK")
     holder.close()
     assert reader.mark({"number": 1, "sha256": digest(desk, 1), "mark": "agree"}).status == 200
+
+
+def test_however_many_wait_for_a_locked_database_answers_come_within_two_seconds(reader, desk):
+    one = {"number": 1, "sha256": digest(desk, 1), "mark": "agree"}
+    holder = sqlite3.connect(desk.room.store.path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+
+    def timed(ask):
+        begun = time.monotonic()
+        return ask().status, time.monotonic() - begun
+
+    with ThreadPoolExecutor(12) as pool:
+        writers = [pool.submit(timed, lambda k=k: Reader(desk, f"R{k}").mark(one)) for k in range(8)]
+        time.sleep(0.1)
+        readers = [pool.submit(timed, lambda: reader.get("list")) for _ in range(4)]
+        assert {status for status, _ in (writer.result() for writer in writers)} == {503}
+        assert {status for status, _ in (asked.result() for asked in readers)} == {200}
+        assert max(asked.result()[1] for asked in (*writers, *readers)) < 2
+    assert "marks cannot be read" in reader.get("list").json["trouble"]
+    holder.close()
+    assert reader.mark(one).status == 200
 
 
 def test_an_image_that_is_gone_is_said_without_its_path(reader, desk):

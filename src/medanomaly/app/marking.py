@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Seconds after which marks are read again: another server may write into the same file.
 _FRESH = 2.0
+#: Seconds that is waited for others who read or write; an answer comes within two.
+_PATIENCE = 0.5
+_NOTHING: tuple[float, Marks, str] = (float("-inf"), {}, "")
 
 
 class MarkError(ValueError):
@@ -53,26 +56,36 @@ class Marking:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, Marks]] = {}
+        self._known: dict[str, tuple[float, Marks, str]] = {}
         #: Counts what was written or read anew: an answer of the same count holds the same marks.
         self.version = 0
 
     def of_bundle(self, bundle: str) -> tuple[Marks, str]:
         """All marks on a bundle's decisions, and why they may be old; the reason is empty if they are not."""
-        with self._lock:
-            read, known = self._known.get(bundle, (float("-inf"), {}))
-            if time.monotonic() - read < _FRESH:
-                return known, ""
+        # What is known is given without waiting for who writes: a locked file holds him up, and others after him.
+        if (found := self._recent(bundle)) is not None:
+            return found
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return self._known.get(bundle, _NOTHING)[1], "marks cannot be read: others wait for the file"
+        try:
+            if (found := self._recent(bundle)) is not None:
+                return found
+            known, why = self._known.get(bundle, _NOTHING)[1], ""
             try:
-                found: Marks = self.store.of_bundle(bundle)
+                marks: Marks = self.store.of_bundle(bundle)
             except (sqlite3.Error, OSError) as error:
                 # The file is not asked again at once: each answer would wait for it.
-                self._known[bundle] = (time.monotonic(), known)
-                return known, f"marks cannot be read: {error}"
-            if found != known:
+                marks, why = known, f"marks cannot be read: {error}"
+            if marks != known:
                 self.version += 1
-            self._known[bundle] = (time.monotonic(), found)
-            return found, ""
+            self._known[bundle] = (time.monotonic(), marks, why)
+            return marks, why
+        finally:
+            self._lock.release()
+
+    def _recent(self, bundle: str) -> tuple[Marks, str] | None:
+        read, known, why = self._known.get(bundle, _NOTHING)
+        return (known, why) if time.monotonic() - read < _FRESH else None
 
     def fresh(self, bundle: str) -> Marks:
         """All marks as the file holds them now.
@@ -99,7 +112,9 @@ class Marking:
             MarkError: if an image has no score, or a mark is none.
             sqlite3.Error: if they cannot be written.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise sqlite3.OperationalError("database is locked, and others wait for it")
+        try:
             known = self.store.of_bundle(loaded.hash)
             before, wanted = [], []
             for one in asked:
@@ -125,6 +140,8 @@ class Marking:
                 wanted.append((key, made))
             self.store.put_all(wanted)
             self._remember(loaded.hash, known, wanted)
+        finally:
+            self._lock.release()
         return before
 
     def _remember(self, bundle: str, known: dict, wanted: Sequence[tuple[Key, Mark]]) -> None:
@@ -136,7 +153,7 @@ class Marking:
                 by[key.reader] = mark
                 if mark.mark is None and not mark.note:
                     del by[key.reader]
-        self._known[bundle] = (time.monotonic(), known)
+        self._known[bundle] = (time.monotonic(), known, "")
         self.version += 1
 
 

@@ -126,7 +126,7 @@ async def _mark(request: Request) -> Response:
         raise Refused(409, f"not saved: {error}") from error
     except (sqlite3.Error, OSError) as error:
         raise Refused(503, f"not saved: {error}") from error
-    marks, _ = marking.of_bundle(asking.loaded.hash)
+    marks, _ = await asyncio.to_thread(marking.of_bundle, asking.loaded.hash)
     now = [{"number": one.item.number, **marks_of(marks, one.item, asking.reader)} for one in wanted]
     return answered({"said": "saved", "before": before, "now": now})
 
