@@ -212,6 +212,19 @@ def test_a_note_written_before_the_name_is_kept_for_its_image(context, serving, 
     wait(lambda: not desk.page.evaluate(leaving))
 
 
+def test_a_mark_that_waits_for_the_name_is_of_the_decision_that_was_shown(context, serving, levels):
+    desk = Desk(context, serving.url, reader=None)
+    desk.drop(levels[2], rows=1)
+    desk.page.keyboard.press("a")
+    desk.said("Say who reads")
+    other_bundle(desk, "second")
+    desk.heading("120.png")
+    desk.page.locator("[name=reader]").fill("decided")
+    desk.page.keyboard.press("Enter")
+    desk.said("Not marked: 120.png")
+    assert kept(serving, "decided") == {}
+
+
 def test_who_has_not_said_his_name_sees_nobodys_marks(context, serving, bundles, levels):
     store, digest = Store(serving.marks), sha256(levels[0])
     for bundle in bundles:
@@ -239,7 +252,8 @@ def test_a_readers_marks_are_in_his_export_however_he_writes_his_name(context, s
     desk.drop(levels[0], rows=1)
     desk.page.keyboard.press("d")
     desk.said("disagree saved")
-    desk.idle()
+    # The panel runs once more after the scoring, and takes a download that has begun with it.
+    desk.page.wait_for_timeout(1500)
     line = json.loads(desk.download("JSON Lines").splitlines()[0])
     assert line["mark"] == "disagree"
     assert kept(serving, line["reader"]) == {"60.png": [("disagree", "")]}
@@ -336,7 +350,11 @@ def test_marks_that_wait_outlive_a_look_at_the_evidence_in_their_order(context, 
     desk = Desk(context, serving.url, reader="waits")
     desk.drop(*levels[:3], rows=3)
     desk.choose("120.png")
-    desk.page.route(re.compile("/read/mark"), lambda route: route.abort())
+    answers = iter([500])
+    desk.page.route(
+        re.compile("/read/mark"),
+        lambda route: route.fulfill(status=status) if (status := next(answers, 0)) else route.abort(),
+    )
     desk.page.keyboard.press("a")
     expect(desk.page.locator(".trouble")).to_contain_text("120.png: not saved")
     desk.view("Evidence")

@@ -73,6 +73,11 @@ export class Marks {
     return `${data.token}/${data.bundle}/${facts.number}`;
   }
 
+  // What a mark is of: an image, and what was decided of it.
+  decision(shown) {
+    return `${this.place(shown)}/${shown.facts.threshold}`;
+  }
+
   // A mark on the image on the screen; why not, where it is refused.
   press(mark, { segment = false } = {}) {
     const shown = this.reading.readable();
@@ -83,7 +88,7 @@ export class Marks {
       return this.reading.say(`Not marked: ${facts.name} has only just come. Press again.`);
     }
     if (this.asking) {
-      this.held = { number: facts.number, mark, segment };
+      this.held = { of: this.decision(shown), name: facts.name, mark, segment };
       this.find("[name=reader]").focus();
       return this.reading.say(`Say who reads: then ${facts.name} is marked ${mark}.`);
     }
@@ -177,13 +182,15 @@ export class Marks {
     this.held = null;
     if (other) outbox.undone = [];
     this.reading.tellReader();
+    const drafts = [...outbox.drafts.values()];
+    outbox.drafts.clear();
+    for (const { shown, text } of drafts) this.sendNote(shown, text);
     // What the new reader may see is asked for first: a mark is then his own.
     this.reading.renew(() => {
-      if (held && this.reading.shown?.facts.number === held.number) this.press(held.mark, held);
+      const { shown } = this.reading;
+      if (held && shown && this.decision(shown) === held.of) this.press(held.mark, held);
+      else if (held) this.reading.say(`Not marked: ${held.name} is not shown any more as it was.`);
       this.keepNote();
-      const drafts = [...outbox.drafts.values()];
-      outbox.drafts.clear();
-      for (const { shown, text } of drafts) this.sendNote(shown, text);
     });
     this.find("[name=reader]").blur();
   }

@@ -30,7 +30,7 @@ class Outbox {
         const ask = Object.assign(new Ask(), { data: one.data, reader: one.reader });
         saved = marks.length ? await ask.post("mark", { marks }) : { before: [], now: [] };
       } catch (error) {
-        const again = !error.status || error.status === 503;
+        const again = !error.status || error.status >= 500;
         const why = error.message.startsWith("not saved") ? error.message : `not saved: ${error.message}`;
         this.say(`${one.facts.name}: ${why}${again ? ` (${this.queue.length} waiting, tried again)` : ""}`);
         if (again) {

@@ -10,6 +10,7 @@ import { Video } from "./video.js";
 import { Viewer } from "./viewer.js";
 
 const EACH = 1000; // milliseconds between looks at a list that grows
+const AGAIN = 3000; // milliseconds until the reader is told again to Streamlit, which loses it at times
 const SOON = 100; // milliseconds to a look after a file was sent
 const AHEAD = 2; // images after the one on the screen that are made ready
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -41,8 +42,14 @@ class Reading {
     if (this.ask.data && this.ask.data.token !== data.token) this.reset();
     const before = this.ask.data && this.ask.key;
     this.ask.data = data;
-    // Told again where Streamlit lost it: the export is this reader's.
-    this.tellReader = () => this.ask.reader !== this.ask.data.reader && setStateValue("reader", this.ask.reader);
+    this.tellReader = () => {
+      if (this.ask.reader === this.ask.data.reader) return;
+      // Told again where Streamlit lost it: the export is this reader's.
+      const lost = performance.now() - this.toldAt > AGAIN;
+      if (this.told === this.ask.reader && !lost) return;
+      Object.assign(this, { told: this.ask.reader, toldAt: performance.now() });
+      setStateValue("reader", this.ask.reader);
+    };
     this.tellReader();
     if (before !== null && before !== this.ask.key) this.renew();
     else this.refresh();
