@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +21,16 @@ def test_a_wrong_bundle_is_said_before_the_server_starts(tmp_path, capsys):
     assert main(["app", str(tmp_path), "--marks", str(tmp_path)]) == 2
     assert "is not a bundle" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), 1e39])
+def test_a_bundle_whose_operating_point_is_no_number_is_refused(mean_bundle, tmp_path, capsys, threshold):
+    bundle = shutil.copytree(mean_bundle, tmp_path / "bundle")
+    card = json.loads((bundle / "card.json").read_text())
+    card["operating_point"]["threshold"] = threshold
+    (bundle / "card.json").write_text(json.dumps(card))
+    assert main(["app", str(bundle), "--marks", str(tmp_path / "marks")]) == 2
+    assert "no finite number" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_said(mean_bundle, tmp_path, capsys):

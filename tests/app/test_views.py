@@ -60,9 +60,10 @@ def test_what_the_model_saw_is_the_array_that_it_read(scored, looks, loaded, tmp
     assert seen.max() > 100
 
 
-def test_a_window_over_a_16_bit_image(scored, looks, loaded, tmp_path):
+@pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
+def test_a_window_over_a_16_bit_image(scored, looks, loaded, tmp_path, suffix):
     ramp = np.arange(400, dtype=np.uint16).reshape(20, 20) * 10
-    item = scored(write_image(tmp_path / "a.png", ramp)).items[0]
+    item = scored(write_image(tmp_path / f"a.{suffix}", ramp)).items[0]
     found = looks.values(item)
     assert (found.low, found.high, found.filled) == (0, 3990, False)
     assert found.middle == pytest.approx(np.percentile(ramp, (1, 99)))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode
 
 import cv2
@@ -176,12 +177,43 @@ def test_a_mark_is_of_the_point_that_was_shown(reader, desk):
     assert saved["said"] == "saved"
     kept = desk.room.store.of_bundle(desk.room.bundles[0].hash)[("bright.png", digest(desk, 1))]["KR"]
     assert (kept.decision, kept.threshold, kept.mark) == ("normal", float(np.float32(0.95)), "disagree")
-    assert saved["before"] == [{"number": 1, "sha256": digest(desk, 1), "mark": None, "note": ""}]
+    assert saved["before"] == [{"number": 1, "sha256": digest(desk, 1), "mark": None, "note": "", "threshold": None}]
     reader.mark({"number": 1, "sha256": digest(desk, 1), "note": "a note"})
     again = reader.get("image/1").json["own"]
     assert (again["mark"], again["note"]) == ("disagree", "a note")
     reader.mark(*({**one, "mark": None} for one in saved["before"]))
     assert reader.get("image/1").json["own"]["mark"] is None
+
+
+def test_a_mark_keeps_its_decision_whatever_is_written_or_taken_back_later(reader, desk):
+    one = {"number": 1, "sha256": digest(desk, 1)}
+    reader.mark({**one, "mark": "agree"})
+
+    def kept():
+        return desk.room.store.of_bundle(desk.room.bundles[0].hash)[("bright.png", digest(desk, 1))]["KR"]
+
+    own = kept()
+    assert own.decision == "abnormal"
+    reader.mark({**one, "note": "at another point"}, threshold="0.95")
+    assert (kept().decision, kept().threshold, kept().note) == ("abnormal", own.threshold, "at another point")
+    before = reader.mark({**one, "mark": "disagree"}, threshold="0.95").json["before"][0]
+    assert (kept().decision, before["threshold"]) == ("normal", own.threshold)
+    reader.mark({**one, "mark": before["mark"], "threshold": before["threshold"]}, threshold="0.95")
+    assert (kept().mark, kept().decision, kept().threshold) == ("agree", "abnormal", own.threshold)
+    for wrong in ("0.5", float("inf"), True):
+        assert reader.mark({**one, "mark": "agree", "threshold": wrong}).status == 400
+
+
+def test_before_anyone_says_who_reads_no_mark_is_seen_or_kept(reader, desk):
+    nobody, nameless = Reader(desk), Reader(desk, "")
+    del nobody.headers["X-Reader"]
+    one = {"number": 1, "sha256": digest(desk, 1), "mark": "agree"}
+    for who in (reader, nameless):
+        assert who.mark(one).status == 200
+    assert (nobody.get("image/1").json["own"], nobody.get("image/1").json["beside"]) == ({"mark": None, "note": ""}, [])
+    assert nobody.get("list").json["marked"] == []
+    assert nobody.mark(one).status == 409
+    assert nameless.get("image/1").json["own"]["mark"] == "agree"
 
 
 def test_others_are_seen_beside_ones_own_mark_and_not_before(desk):
@@ -217,6 +249,28 @@ def test_a_locked_database_leaves_the_images_and_says_why(reader, desk):
     holder.execute("ROLLBACK")
     holder.close()
     assert reader.mark({"number": 1, "sha256": digest(desk, 1), "mark": "agree"}).status == 200
+
+
+def test_however_many_wait_for_a_locked_database_answers_come_within_two_seconds(reader, desk):
+    one = {"number": 1, "sha256": digest(desk, 1), "mark": "agree"}
+    holder = sqlite3.connect(desk.room.store.path, isolation_level=None)
+    holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+    holder.execute("BEGIN EXCLUSIVE")
+
+    def timed(ask):
+        begun = time.monotonic()
+        return ask().status, time.monotonic() - begun
+
+    with ThreadPoolExecutor(12) as pool:
+        writers = [pool.submit(timed, lambda k=k: Reader(desk, f"R{k}").mark(one)) for k in range(8)]
+        time.sleep(0.1)
+        readers = [pool.submit(timed, lambda: reader.get("list")) for _ in range(4)]
+        assert {status for status, _ in (writer.result() for writer in writers)} == {503}
+        assert {status for status, _ in (asked.result() for asked in readers)} == {200}
+        assert max(asked.result()[1] for asked in (*writers, *readers)) < 2
+    assert "marks cannot be read" in reader.get("list").json["trouble"]
+    holder.close()
+    assert reader.mark(one).status == 200
 
 
 def test_an_image_that_is_gone_is_said_without_its_path(reader, desk):

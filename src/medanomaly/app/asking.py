@@ -41,7 +41,7 @@ class Asking:
         bundle: Number of the bundle.
         loaded: That bundle.
         point: The operating point that the page shows; ``threshold`` names it, without it is the bundle's own.
-        reader: Who reads, by ``X-Reader``, percent-encoded; empty for no name.
+        reader: Who reads, by ``X-Reader``, percent-encoded; empty for no name, None before anyone has said who reads.
         urgency: Whether it is looked at, or read ahead.
     """
 
@@ -49,7 +49,7 @@ class Asking:
     bundle: int
     loaded: Loaded
     point: Point
-    reader: str
+    reader: str | None
     urgency: int
 
     @classmethod
@@ -74,7 +74,8 @@ class Asking:
             raise Refused(400, "There is no such bundle or operating point.")
         loaded = desk.room.bundles[bundle]
         point = Point.at(loaded.detector.decider, threshold)
-        reader = reader_name(unquote(request.headers.get("x-reader", "")))
+        given = request.headers.get("x-reader")
+        reader = None if given is None else reader_name(unquote(given))
         return cls(desk, bundle, loaded, point, reader, AHEAD if "ahead" in query else LOOKED_AT)
 
     def item(self, number: int) -> Item:

@@ -36,8 +36,8 @@ def drop(data: dict[str, Any]) -> int | None:
     return _component("drop")(key="drop", data=data, on_pick_change=lambda: None).pick
 
 
-def reading(data: dict[str, Any]) -> str:
-    """Show the reading part: list, picture, figures, marks; returns the reader's name.
+def reading(data: dict[str, Any]) -> str | None:
+    """Show the reading part: list, picture, figures, marks; returns the reader's name, None before it is known.
 
     Args:
         data: Plain values: ``token`` of the session, ``bundle`` and ``threshold`` in use, how many ``bundles`` there
@@ -46,4 +46,4 @@ def reading(data: dict[str, Any]) -> str:
     found = _component("reading")(
         key="reading", data=data, default={"reader": data["reader"]}, on_reader_change=lambda: None
     )
-    return str(found.reader or "")
+    return None if found.reader is None else str(found.reader)

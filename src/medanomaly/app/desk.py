@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import secrets
 import shutil
@@ -24,7 +25,7 @@ from medanomaly.app.weight import weight
 from medanomaly.app.work import Work, budget
 from medanomaly.app.worklist import Item, Worklist
 from medanomaly.edge import Bundle, Detector
-from medanomaly.edge.bundle import CARD, sha256
+from medanomaly.edge.bundle import CARD, BundleError, sha256
 from medanomaly.edge.reconstruction import Reconstructor
 
 _PREFIX = "medanomaly-app-"
@@ -53,6 +54,10 @@ class Loaded:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.bundle = Bundle.open(path)
         self.detector = Careful(self.bundle, hint="throughput", threads=threads)
+        if not math.isfinite(self.detector.decider.threshold):
+            raise BundleError(
+                f"{path / CARD}: its operating point is no finite number. Choose one by `medanomaly decide`."
+            )
         #: Of the card, which names the SHA-256 of graph and weights, the reading and the threshold.
         self.hash = sha256(path / CARD)
         self.curve = Curve.of(self.bundle)

@@ -21,7 +21,7 @@ _BINS = 30
 _LISTED = 12
 
 
-def facts(desk: Desk, bundle: int, loaded: Loaded, point: Point, reader: str, item: Item) -> dict[str, Any]:
+def facts(desk: Desk, bundle: int, loaded: Loaded, point: Point, reader: str | None, item: Item) -> dict[str, Any]:
     """What the page shows of an image beside its picture.
 
     Args:
@@ -29,7 +29,7 @@ def facts(desk: Desk, bundle: int, loaded: Loaded, point: Point, reader: str, it
         bundle: Number of the bundle in use.
         loaded: That bundle.
         point: The operating point; all figures are of it.
-        reader: Whose mark it is, and who sees others' once it is saved.
+        reader: Whose mark it is, and who sees others' once it is saved; None sees no mark.
         item: The image.
 
     Returns:
@@ -96,10 +96,10 @@ def facts(desk: Desk, bundle: int, loaded: Loaded, point: Point, reader: str, it
     }
 
 
-def marks_of(marks: Marks, item: Item, reader: str) -> dict[str, Any]:
+def marks_of(marks: Marks, item: Item, reader: str | None) -> dict[str, Any]:
     """The marks on an image that a reader may see: ``own``, and ``beside`` it the others' once his own is saved."""
     by = marks.get((item.name, item.file.sha256)) or {}
-    mine = by.get(reader)
+    mine = None if reader is None else by.get(reader)
     return {
         "own": {"mark": mine.mark, "note": mine.note} if mine else {"mark": None, "note": ""},
         "beside": beside(by, reader),
@@ -169,7 +169,7 @@ def _seen(loaded: Loaded, look: Look) -> str:
     )
 
 
-def _video(frames: list[Item], item: Item, point: Point, marks: Marks, reader: str) -> dict[str, Any]:
+def _video(frames: list[Item], item: Item, point: Point, marks: Marks, reader: str | None) -> dict[str, Any]:
     found = segments(frames, point)
     known = judged(frames, point)
     flagged = sum(one.abnormal for one in known.values())
@@ -205,8 +205,8 @@ def _video(frames: list[Item], item: Item, point: Point, marks: Marks, reader: s
     }
 
 
-def _own(marks: Marks, frame: Item, reader: str) -> Mark | None:
-    return (marks.get((frame.name, frame.file.sha256)) or {}).get(reader)
+def _own(marks: Marks, frame: Item, reader: str | None) -> Mark | None:
+    return None if reader is None else (marks.get((frame.name, frame.file.sha256)) or {}).get(reader)
 
 
 def _numbers(frames: list[Item], segment: Segment) -> list[int]:

@@ -27,7 +27,7 @@ AGREEMENT = (
 
 
 def records(
-    items: Iterable[Item], loaded: Loaded, point: Point, marks: Marks, reader: str = ""
+    items: Iterable[Item], loaded: Loaded, point: Point, marks: Marks, reader: str | None = ""
 ) -> list[dict[str, Any]]:
     """One record for each image of the session, marked or not, failed or not; and one for each further reader's mark.
 
@@ -36,14 +36,14 @@ def records(
         loaded: The bundle in use.
         point: The operating point at work.
         marks: Those that the reader may see; see :func:`medanomaly.app.store.seen_by`.
-        reader: Who exports; his record of an image comes first.
+        reader: Who exports; his record of an image comes first. None before it is known who reads.
     """
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     found = []
     for item in items:
         by = marks.get((item.name, item.file.sha256)) or {}
         for name in [reader, *(other for other in sorted(by) if other != reader)]:
-            found.append(_record(item, loaded, point, name, by.get(name), now))
+            found.append(_record(item, loaded, point, name or "", None if name is None else by.get(name), now))
     return found
 
 

@@ -14,7 +14,7 @@ SIGNS = {"agree": "✓ agree", "disagree": "✗ disagree", "unsure": "? unsure"}
 
 
 def listing(
-    desk: Desk, bundle: int, loaded: Loaded, point: Point, reader: str, which: str, page: int, have: str
+    desk: Desk, bundle: int, loaded: Loaded, point: Point, reader: str | None, which: str, page: int, have: str
 ) -> dict[str, Any]:
     """The list.
 
@@ -23,7 +23,7 @@ def listing(
         bundle: Number of the bundle in use.
         loaded: That bundle.
         point: The operating point at work.
-        reader: Whose marks are shown.
+        reader: Whose marks are shown; None for nobody's.
         which: The filter, one of FILTERS.
         page: Of the rows, from 0; beyond the last it is the last.
         have: What ``state`` was when the list was last asked for with the same questions.

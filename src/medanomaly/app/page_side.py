@@ -9,6 +9,7 @@ import streamlit as st
 from medanomaly.app.agreement import agreements
 from medanomaly.app.components import drop
 from medanomaly.app.feedback import AGREEMENT, agreement_records, as_csv, as_lines, records
+from medanomaly.app.marking import reader_name
 from medanomaly.app.page_point import show_point
 from medanomaly.app.receive import PATH
 from medanomaly.app.state import Page
@@ -77,7 +78,8 @@ def _refused(page: Page, begun: bool) -> None:
 def _export(page: Page) -> None:
     st.markdown("**Export** scores, marks and notes")
     # What this run shows is what is exported, whatever the page shows at the press.
-    loaded, point, reader = page.loaded, page.point, page.state.reader
+    loaded, point, given = page.loaded, page.point, page.state.reader
+    reader = None if given is None else reader_name(given)
     worklist = page.worklist
 
     def marks() -> Marks:
@@ -98,7 +100,7 @@ def _export(page: Page) -> None:
         )
     st.html(
         plain(
-            f"Bundle {loaded.hash[:12]}… Reader: {reader or 'without a name'}. "
+            f"Bundle {loaded.hash[:12]}… Reader: {'not known yet' if reader is None else reader or 'without a name'}. "
             f"Marks are kept in {page.room.store.path}",
             small=True,
         )

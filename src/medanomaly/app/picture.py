@@ -109,7 +109,15 @@ def load(item: Item, voi: bool = True) -> Picture:
     """
     if item.frame is not None:
         return Picture.of(video.frame_at(str(item.file.path), item.frame))
-    return read(item.address, voi=voi)
+    return grey(read(item.address, voi=voi))
+
+
+def grey(picture: Picture) -> Picture:
+    """A picture of more than 8 bits with three equal channels, as a grey TIFF is read, with one; others stay."""
+    pixels = picture.pixels
+    if pixels.ndim == 3 and pixels.dtype != np.uint8 and bool((pixels == pixels[:, :, :1]).all()):
+        return replace(picture, pixels=np.ascontiguousarray(pixels[:, :, 0]))
+    return picture
 
 
 def small(item: Item, largest: int) -> np.ndarray | None:

@@ -22,13 +22,13 @@ class State:
     Args:
         bundle: Number of the bundle in use.
         threshold: Of the deciding score; None for the bundle's own.
-        reader: Who reads, as the reading part last said.
+        reader: Who reads, as the reading part last said; None until someone has.
         turns: How often the slider was put anew where the point at work lies.
     """
 
     bundle: int = 0
     threshold: float | None = None
-    reader: str = ""
+    reader: str | None = None
     turns: int = 0
 
 

@@ -168,16 +168,19 @@ class Store:
         return found
 
 
-def own(marks: Marks, reader: str) -> dict[tuple[str, str], Mark]:
-    """A reader's own marks."""
-    return {image: by[reader] for image, by in marks.items() if reader in by}
+def own(marks: Marks, reader: str | None) -> dict[tuple[str, str], Mark]:
+    """A reader's own marks; None has none."""
+    return {} if reader is None else {image: by[reader] for image, by in marks.items() if reader in by}
 
 
-def seen_by(marks: Marks, reader: str) -> dict[tuple[str, str], dict[str, Mark]]:
+def seen_by(marks: Marks, reader: str | None) -> dict[tuple[str, str], dict[str, Mark]]:
     """What a reader may see: of the images that he has marked, everyone's marks; of the others none.
 
-    A note alone is no mark: who has only written a note has not decided yet.
+    A note alone is no mark: who has only written a note has not decided yet. None, of whom it is not known who reads,
+    sees no mark.
     """
+    if reader is None:
+        return {}
     return {
         image: dict(by) if by[reader].mark is not None else {reader: by[reader]}
         for image, by in marks.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -58,7 +59,7 @@ async def _image(request: Request) -> Response:
     item = asking.item(request.path_params["number"])
     point = float(asking.point.decider.threshold)
     found = await asking.made(
-        (item.address, "facts", asking.loaded.hash, point, asking.reader),
+        (item.address, "facts", asking.loaded.hash, point, asking.reader, asking.desk.room.marking.version),
         item,
         lambda: facts(asking.desk, asking.bundle, asking.loaded, asking.point, asking.reader, item),
     )
@@ -101,12 +102,14 @@ def _compared(result: Any, loaded: Any, bundle: int) -> dict[str, Any]:
 
 
 async def _mark(request: Request) -> Response:
-    """Keep marks: ``{"marks": [{"number", "sha256", "mark", "note"}, …]}``; what is left out stays as it is.
+    """Keep marks: ``{"marks": [{"number", "sha256", "mark", "note", "threshold"}, …]}``; what is left out stays.
 
-    The operating point is the one that was on the screen, as for every request. Number and digest name the image twice:
-    where they disagree nothing is kept.
+    The operating point is the one that was on the screen, as for every request, or that of ``threshold``, for a mark
+    that is put back. Number and digest name the image twice: where they disagree nothing is kept.
     """
     asking = Asking.of(request)
+    if asking.reader is None:
+        raise Refused(409, "not saved: say who reads first")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -123,7 +126,7 @@ async def _mark(request: Request) -> Response:
         raise Refused(409, f"not saved: {error}") from error
     except (sqlite3.Error, OSError) as error:
         raise Refused(503, f"not saved: {error}") from error
-    marks, _ = marking.of_bundle(asking.loaded.hash)
+    marks, _ = await asyncio.to_thread(marking.of_bundle, asking.loaded.hash)
     now = [{"number": one.item.number, **marks_of(marks, one.item, asking.reader)} for one in wanted]
     return answered({"said": "saved", "before": before, "now": now})
 
@@ -135,7 +138,11 @@ def _asked(asking: Asking, one: dict[str, Any]) -> Asked:
     item = asking.item(number)
     if item.file.sha256 != digest:
         raise Refused(409, f"not saved: {item.name} is another image than the one that was shown")
-    return Asked(item, one.get("mark", ...), one.get("note", ...))
+    threshold = one.get("threshold")
+    number_like = isinstance(threshold, int | float) and not isinstance(threshold, bool)
+    if threshold is not None and not (number_like and math.isfinite(threshold)):
+        raise TypeError
+    return Asked(item, one.get("mark", ...), one.get("note", ...), threshold)
 
 
 async def _code(request: Request) -> Response:

@@ -11,18 +11,24 @@ export class Trouble extends Error {
 export class Ask {
   constructor() {
     this.data = null;
-    this.reader = "";
+    this.reader = null; // nobody has said yet who reads
   }
 
-  // What an answer depends on: one of another bundle, point or reader is another answer.
+  // What an answer depends on: one of another session, bundle, point or reader is another answer.
   get key() {
-    return JSON.stringify([this.data.bundle, this.data.threshold, this.reader]);
+    return JSON.stringify([this.data.token, this.data.bundle, this.data.threshold, this.reader]);
+  }
+
+  // An image's number is of one session and one bundle.
+  get place() {
+    return `${this.data.token}/${this.data.bundle}`;
   }
 
   async _fetch(path, params, options = {}) {
     const query = new URLSearchParams({ bundle: this.data.bundle, ...params });
     if (this.data.threshold !== null) query.set("threshold", this.data.threshold);
-    const headers = { "X-Desk": this.data.token, "X-Reader": encodeURIComponent(this.reader) };
+    const headers = { "X-Desk": this.data.token };
+    if (this.reader !== null) headers["X-Reader"] = encodeURIComponent(this.reader.toWellFormed());
     for (;;) {
       let answer;
       try {

@@ -8,7 +8,7 @@ export class List {
     this.ask = ask;
     this.reading = reading;
     Object.assign(this, { which: "all", page: 0, answer: null, have: "", asked: "", chosen: null, follows: true });
-    Object.assign(this, { addresses: new Map(), wanted: [], drawing: 0, trouble: "" });
+    Object.assign(this, { addresses: new Map(), wanted: [], drawing: 0, trouble: "", heard: 0 });
     const turn = (by) => () => ((this.page += by), (this.follows = false), reading.refresh());
     this.find(".earlier").onclick = turn(-1);
     this.find(".later").onclick = turn(1);
@@ -26,8 +26,17 @@ export class List {
     return this.root.querySelector(selector);
   }
 
+  // Another session has images of its own under the same numbers.
+  reset() {
+    for (const address of this.addresses.values()) if (address) URL.revokeObjectURL(address);
+    Object.assign(this, { page: 0, answer: null, have: "", asked: "", chosen: null, follows: true, wanted: [] });
+    this.addresses = new Map();
+    this.find("ol").replaceChildren();
+  }
+
   // Asks for what has changed; returns whether images are being scored.
   async refresh() {
+    const turn = (this.turn = (this.turn ?? 0) + 1);
     if (this.follows && this.chosen !== null && this.answer) {
       const at = this.answer.order.indexOf(this.chosen);
       if (at >= 0) this.page = Math.floor(at / this.answer.size);
@@ -37,6 +46,8 @@ export class List {
     const answer = await this.ask.json("list", { which: this.which, page: this.page, have });
     // The reader or the point may have changed on the way: what is of another is not shown.
     if (asked !== JSON.stringify([this.ask.key, this.which, this.page])) return this.refresh();
+    if (turn < this.heard) return answer.busy; // an answer that was asked for later came first
+    this.heard = turn;
     this.trouble = answer.trouble;
     this.find(".progress").hidden = !answer.busy;
     if (answer.busy) {
@@ -159,7 +170,7 @@ export class List {
   }
 
   name(number) {
-    return `${this.ask.data.bundle}/${number}`;
+    return `${this.ask.place}/${number}`;
   }
 
   picture(row) {

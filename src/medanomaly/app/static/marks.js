@@ -1,13 +1,14 @@
-// Marks and notes: each for the image that was on the screen, kept in a queue until the server has saved it.
-const AGAIN = 1000; // milliseconds until what was not saved is tried again
-const SEEN = 400; // an image that came by itself is on the screen for so long before a key marks it
+// Marks and notes: each for the image that was on the screen.
+import { outbox } from "./outbox.js";
+
+const SEEN = 400; // an image that came by itself is on the screen for so long before it is marked
 
 export class Marks {
   constructor(root, ask, reading) {
     this.root = root;
     this.ask = ask;
     this.reading = reading;
-    Object.assign(this, { queue: [], undone: [], held: null, shown: null, asking: false, noted: "" });
+    Object.assign(this, { held: null, shown: null, asking: false, noted: "" });
     for (const button of root.querySelectorAll("[data-mark]")) button.onclick = () => this.press(button.dataset.mark);
     this.find(".undo").onclick = () => this.undo();
     this.note = this.find("[name=note]");
@@ -19,19 +20,32 @@ export class Marks {
     this.find("[name=reader]").onkeydown = (event) => {
       if (event.key === "Escape") event.target.blur();
     };
-    window.addEventListener("beforeunload", (this.leaving = (event) => void (this.queue.length && event.preventDefault())));
     const name = localStorage.getItem("medanomaly.reader");
     if (name === null) this.asking = true;
     else ask.reader = name;
     this.names();
+    outbox.marks = this;
+    this.trouble();
   }
 
   find(selector) {
     return this.root.querySelector(selector);
   }
 
-  close() {
-    window.removeEventListener("beforeunload", this.leaving);
+  // Whether a note is half typed.
+  get dirty() {
+    return !!this.shown && this.note.value !== this.noted;
+  }
+
+  // The images of another session come: what is half typed is of one of this.
+  reset() {
+    this.keepNote();
+    Object.assign(this, { held: null, shown: null });
+    this.note.value = this.noted = "";
+    outbox.undone = [];
+    const lost = [...outbox.drafts.values()].map(({ shown, text }) => `${shown.facts.name}: “${text}”`);
+    outbox.drafts.clear();
+    if (lost.length) outbox.say(`not saved: the session has ended. Notes: ${lost.join("; ")}`);
   }
 
   paint(shown) {
@@ -45,7 +59,9 @@ export class Marks {
     }
     this.find(".marks").hidden = !!error;
     // A field in which someone writes is never changed under him.
-    if (other || this.note.value === this.noted) this.note.value = this.noted = own.note;
+    if (other) this.note.value = outbox.drafts.get(this.place(shown))?.text ?? own.note;
+    else if (!this.dirty) this.note.value = own.note;
+    if (other || !this.dirty) this.noted = own.note;
     this.find(".beside").replaceChildren(
       ...beside.map(({ reader, mark, note }) =>
         Object.assign(document.createElement("li"), { textContent: `${reader}: ${mark ?? "no mark"}${note ? `, ${note}` : ""}` }),
@@ -53,17 +69,26 @@ export class Marks {
     );
   }
 
+  place({ facts, data }) {
+    return `${data.token}/${data.bundle}/${facts.number}`;
+  }
+
+  // What a mark is of: an image, and what was decided of it.
+  decision(shown) {
+    return `${this.place(shown)}/${shown.facts.threshold}`;
+  }
+
   // A mark on the image on the screen; why not, where it is refused.
-  press(mark, { key = false, segment = false } = {}) {
+  press(mark, { segment = false } = {}) {
     const shown = this.reading.readable();
     if (!shown) return;
     const { facts } = shown;
     if (facts.error) return this.reading.say(`Not marked: ${facts.name} has no decision.`);
-    if (key && shown.alone && performance.now() - shown.since < SEEN) {
+    if (shown.alone && performance.now() - shown.since < SEEN) {
       return this.reading.say(`Not marked: ${facts.name} has only just come. Press again.`);
     }
     if (this.asking) {
-      this.held = { number: facts.number, mark, segment };
+      this.held = { of: this.decision(shown), name: facts.name, mark, segment };
       this.find("[name=reader]").focus();
       return this.reading.say(`Say who reads: then ${facts.name} is marked ${mark}.`);
     }
@@ -75,7 +100,7 @@ export class Marks {
   }
 
   keyInNote(event) {
-    if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
+    if (event.isComposing || event.keyCode === 229 || (event.key !== "Enter" && event.key !== "Escape")) return;
     event.preventDefault();
     event.stopPropagation();
     if (event.key === "Escape") this.note.value = this.noted;
@@ -83,90 +108,70 @@ export class Marks {
   }
 
   keepNote() {
-    const shown = this.shown;
-    if (!shown || this.note.value === this.noted) return;
+    const { shown } = this;
+    if (!shown) return;
+    outbox.drafts.delete(this.place(shown));
+    if (!this.dirty) return;
     if (this.asking) {
+      // It waits for the name, and comes back with its image.
+      outbox.drafts.set(this.place(shown), { shown, text: this.note.value });
       this.note.placeholder = "Note: say who reads, and it is kept";
       return this.askName(false);
     }
-    const { facts } = shown;
-    this.noted = facts.own.note = this.note.value;
-    this.send(shown, [{ number: facts.number, sha256: facts.sha256, note: this.note.value }], {});
+    this.noted = shown.facts.own.note = this.note.value;
+    this.sendNote(shown, this.note.value);
   }
 
-  send({ facts }, marks, more) {
+  sendNote(shown, note) {
+    this.send(shown, [{ number: shown.facts.number, sha256: shown.facts.sha256, note }], {});
+  }
+
+  send({ facts, data }, marks, more) {
     // The point and the reader of the moment: they may change while it waits.
+    outbox.add({ marks, data, reader: this.ask.reader, facts, ...more });
+  }
+
+  // Called when the server has saved what may be of another reader, bundle or session than is shown now.
+  saved(one, { now }) {
     const { data, reader } = this.ask;
-    this.queue.push({ marks, data, reader, facts, ...more });
-    if (this.queue.length === 1) this.pump();
-  }
-
-  async pump() {
-    while (this.queue.length) {
-      const one = this.queue[0];
-      let saved = null;
-      try {
-        const { Ask } = await import("./ask.js");
-        const ask = Object.assign(new Ask(), { data: one.data, reader: one.reader });
-        saved = await ask.post("mark", { marks: one.marks });
-      } catch (error) {
-        const again = !error.status || error.status === 503;
-        const why = error.message.startsWith("not saved") ? error.message : `not saved: ${error.message}`;
-        this.trouble(`${one.facts.name}: ${why}${again ? ` (${this.queue.length} waiting, tried again)` : ""}`);
-        if (again) {
-          await new Promise((done) => setTimeout(done, AGAIN));
-          continue;
-        }
-        this.queue.shift();
-        this.reading.renew();
-        continue;
-      }
-      this.queue.shift();
-      if (!this.queue.length) this.trouble("");
-      this.saved(one, saved);
-    }
-  }
-
-  saved(one, { before, now }) {
-    if (one.reader !== this.ask.reader) return;
-    const waiting = new Set(this.queue.flatMap(({ marks }) => marks.map(({ number }) => number)));
-    for (const { number, own, beside } of now) {
+    const here = one.reader === reader && one.data.bundle === data.bundle && one.data.token === data.token;
+    const waiting = new Set(outbox.queue.flatMap(({ marks, back }) => (marks ?? back.marks).map(({ number }) => number)));
+    for (const { number, own, beside } of here ? now : []) {
       if (!waiting.has(number)) this.reading.saved(number, own, beside);
     }
-    if (one.undo) this.undone.push({ before, facts: one.facts, data: one.data });
     const said = one.mark ? `${one.mark} saved` : one.undo ? "mark taken away" : one.back ? "taken back" : "note saved";
-    const many = one.marks.length > 1 ? `, ${one.marks.length} frames` : "";
+    const many = now.length > 1 ? `, ${now.length} frames` : "";
     this.reading.say(`${one.facts.name}: ${said}${many}.`);
     this.reading.refresh();
-    if (one.mark) this.reading.follow(one.facts);
+    if (one.mark && here) this.reading.follow(one.facts);
   }
 
+  // Takes back the last mark that was made, saved or still on its way.
   undo() {
-    const last = this.undone.pop();
+    const last = outbox.undone.pop();
     if (!last) return this.reading.say("There is no mark to take back.");
-    const marks = last.before.map(({ number, sha256, mark }) => ({ number, sha256, mark }));
-    this.queue.push({ marks, data: last.data, reader: this.ask.reader, facts: last.facts, back: true });
-    if (this.queue.length === 1) this.pump();
+    outbox.add({ back: last, data: last.data, reader: last.reader, facts: last.facts });
     if (last.data.bundle === this.ask.data.bundle) this.reading.open(last.facts.row, last.facts.number);
   }
 
-  trouble(text) {
+  // One line: what was not saved, or why marks may be old.
+  trouble() {
     const line = this.find(".trouble");
-    line.hidden = !(text || this.reading.list?.trouble);
-    const wanted = text || this.reading.list?.trouble || "";
-    if (line.textContent !== wanted) line.textContent = wanted;
-    this.failing = !!text;
+    const text = outbox.trouble || this.reading.list?.trouble || "";
+    line.hidden = !text;
+    if (line.textContent !== text) line.textContent = text;
   }
 
   // The reader's name: asked once, kept in this browser, sent with every request.
   askName(focus = true) {
     this.asking = true;
     this.names();
-    this.find("[name=reader]").value = this.ask.reader;
+    this.find("[name=reader]").value = this.ask.reader ?? "";
     if (focus) this.find("[name=reader]").focus();
   }
 
-  named(name) {
+  named(given) {
+    const name = given.normalize("NFC");
     localStorage.setItem("medanomaly.reader", name);
     const other = name !== this.ask.reader;
     this.asking = false;
@@ -175,11 +180,16 @@ export class Marks {
     this.names();
     const held = this.held;
     this.held = null;
-    if (other) this.undone = [];
+    if (other) outbox.undone = [];
     this.reading.tellReader();
+    const drafts = [...outbox.drafts.values()];
+    outbox.drafts.clear();
+    for (const { shown, text } of drafts) this.sendNote(shown, text);
     // What the new reader may see is asked for first: a mark is then his own.
     this.reading.renew(() => {
-      if (held && this.reading.shown?.facts.number === held.number) this.press(held.mark, held);
+      const { shown } = this.reading;
+      if (held && shown && this.decision(shown) === held.of) this.press(held.mark, held);
+      else if (held) this.reading.say(`Not marked: ${held.name} is not shown any more as it was.`);
       this.keepNote();
     });
     this.find("[name=reader]").blur();

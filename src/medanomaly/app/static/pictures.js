@@ -14,14 +14,14 @@ export class Pictures {
     const facts = await this._kept(this.facts, `${this.ask.key}/${number}`, () => this.ask.json(`image/${number}`, params));
     const layers = facts.error
       ? null
-      : await this._kept(this.layers, `${this.ask.data.bundle}/${number}`, () => this._layers(number, facts, params));
+      : await this._kept(this.layers, `${this.ask.place}/${number}`, () => this._layers(number, facts, params));
     return { facts, layers };
   }
 
   // What is there of an image already, or null.
   ready(number) {
     const facts = this.facts.get(`${this.ask.key}/${number}`)?.found;
-    const layers = this.layers.get(`${this.ask.data.bundle}/${number}`)?.found;
+    const layers = this.layers.get(`${this.ask.place}/${number}`)?.found;
     return facts && (facts.error || layers) ? { facts, layers: layers ?? null } : null;
   }
 

@@ -3,12 +3,14 @@ import { Ask } from "./ask.js";
 import { Keys } from "./keys.js";
 import { List } from "./list.js";
 import { Marks } from "./marks.js";
+import { outbox } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { Pictures } from "./pictures.js";
 import { Video } from "./video.js";
 import { Viewer } from "./viewer.js";
 
 const EACH = 1000; // milliseconds between looks at a list that grows
+const AGAIN = 3000; // milliseconds until the reader is told again to Streamlit, which loses it at times
 const SOON = 100; // milliseconds to a look after a file was sent
 const AHEAD = 2; // images after the one on the screen that are made ready
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -37,13 +39,31 @@ class Reading {
 
   // Called by Streamlit after each of its runs.
   update(data, setStateValue) {
+    if (this.ask.data && this.ask.data.token !== data.token) this.reset();
     const before = this.ask.data && this.ask.key;
     this.ask.data = data;
-    this.tellReader = () => this.ask.reader !== this.told && setStateValue("reader", (this.told = this.ask.reader));
-    this.told ??= data.reader;
+    this.tellReader = () => {
+      if (this.ask.reader === this.ask.data.reader) return;
+      // Told again where Streamlit lost it: the export is this reader's.
+      const lost = performance.now() - this.toldAt > AGAIN;
+      if (this.told === this.ask.reader && !lost) return;
+      Object.assign(this, { told: this.ask.reader, toldAt: performance.now() });
+      setStateValue("reader", this.ask.reader);
+    };
     this.tellReader();
     if (before !== null && before !== this.ask.key) this.renew();
     else this.refresh();
+  }
+
+  // The server was started again, and knows nothing of the images on the screen.
+  reset() {
+    this.marks.reset();
+    this.video.play(false);
+    Object.assign(this, { shown: null, target: null });
+    this.viewer.shown = this.panel.facts = this.video.video = null;
+    this.list.reset();
+    this.root.dataset.state = "empty";
+    this.root.querySelector(".right").hidden = true;
   }
 
   // Everything is asked for anew: another bundle, operating point or reader. Until it is there the old is inactive.
@@ -61,7 +81,7 @@ class Reading {
     try {
       busy = await this.list.refresh();
       if (turn !== this.turn) return;
-      if (!this.marks.failing) this.marks.trouble("");
+      this.marks.trouble();
       this.begin();
     } catch (error) {
       if (turn !== this.turn) return;
@@ -83,7 +103,7 @@ class Reading {
   }
 
   get place() {
-    return `medanomaly.${this.ask.data.token}.${this.ask.data.bundle}`;
+    return `medanomaly.${this.ask.place}`;
   }
 
   open(row, number, alone = false) {
@@ -101,7 +121,7 @@ class Reading {
 
   // After a mark the next unmarked image follows, if the reader has not gone on himself.
   follow(facts) {
-    if (!this.follows.checked || this.target?.number !== facts.number) return;
+    if (!this.follows.checked || this.keys.writing || this.target?.number !== facts.number) return;
     const marked = new Set((facts.video?.marks ?? []).map(([number]) => number));
     const peak = facts.video?.peaks.find((one) => one > facts.number && !marked.has(one));
     if (peak !== undefined) return this.open(facts.row, peak, true);
@@ -115,6 +135,8 @@ class Reading {
     const ready = this.pictures.ready(target.number);
     if (ready && this.complete(ready)) return this.paint(ready);
     this.root.dataset.state = "loading";
+    // What is written now would be of the image that goes.
+    this.marks.note.readOnly = this.shown?.facts.number !== target.number;
     this.root.querySelector(".right").setAttribute("aria-busy", "true");
     this.chase(this.target);
   }
@@ -133,6 +155,7 @@ class Reading {
         const shown = await this.pictures.get(target.number);
         await this.viewer.prepare(shown);
         if (target !== this.target) return;
+        if (target.alone && this.keys.writing && this.shown) return this.stay();
         if (target.key === this.ask.key) return this.paint(shown);
         this.target.key = this.ask.key;
       } catch (error) {
@@ -144,15 +167,23 @@ class Reading {
     }
   }
 
+  // An image that would come by itself does not come to someone who writes.
+  stay() {
+    const { row, number } = this.shown.facts;
+    this.video.play(false);
+    this.aim({ row, number, then: this.target.then });
+  }
+
   // All of an image in one go: the browser paints none of it without the rest.
   paint(shown) {
     const { target } = this;
     const same = this.shown?.facts.number === shown.facts.number && this.shown.facts.bundle === shown.facts.bundle;
-    this.shown = { ...shown, since: performance.now(), alone: target.alone && !same };
+    this.shown = { ...shown, data: this.ask.data, since: performance.now(), alone: target.alone && !same };
     this.target = { row: shown.facts.row, number: shown.facts.number, alone: false, key: target.key };
     this.root.querySelector(".right").hidden = false;
     this.root.querySelector(".right").setAttribute("aria-busy", "false");
     this.root.dataset.state = "ready";
+    this.marks.note.readOnly = false;
     this.root.dataset.number = String(shown.facts.number);
     this.viewer.paint(shown, same);
     this.panel.paint(shown);
@@ -201,17 +232,17 @@ class Reading {
   // The marks of a video's frames stand on its timeline.
   timelineAnew() {
     clearTimeout(this.anew);
-    this.anew = setTimeout(async () => {
+    const turn = (this.anew = setTimeout(async () => {
       const { facts } = this.shown;
       try {
         const found = await this.ask.json(`image/${facts.number}`);
-        if (this.shown.facts !== facts || !found.video) return;
+        if (turn !== this.anew || this.shown?.facts !== facts || !found.video) return;
         facts.video = found.video;
         this.video.paint(this.shown);
       } catch {
         // The list says that the server is away.
       }
-    }, 0);
+    }, 0));
   }
 
   say(text) {
@@ -224,7 +255,7 @@ class Reading {
     window.removeEventListener("medanomaly.sent", this.sent);
     this.target = null;
     this.keys.close();
-    this.marks.close();
+    if (outbox.marks === this.marks) outbox.marks = null;
     this.root.reading = null;
   }
 }

@@ -52,7 +52,7 @@ export class Video {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       if (!this.playing || !this.video) return;
-      if (this.video.next === null) return this.play(false);
+      if (this.video.next === null || this.reading.keys.writing) return this.play(false);
       this.reading.open(this.row, this.video.next, true);
     }, 120);
   }
