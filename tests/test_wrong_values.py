@@ -83,7 +83,7 @@ CASES = {
     "export --run none --out o": "none: is not a tested run",
     "export --run FILE --out o": "file: is not a tested run",
     "export --run RUN --out FILE": "file: exists and is not a bundle",
-    "export --run RUN --out file/o": "file: is a file. Name a folder for the results.",
+    "export --run RUN --out file/o": "file: cannot be written",
     "export --run RUN --out o --images none": "none: does not exist",
     "infer none IMAGE --out o": "none: is not a bundle",
     "infer BUNDLE IMAGE --out FILE": "file: is a file. Name a folder for the results.",
@@ -98,7 +98,7 @@ CASES = {
     "app none": "none: is not a bundle",
     "app BUNDLE --temporary none": "none: cannot hold",
     "report RUN --out .": ".: cannot be written (it is a folder). Name a file with --out",
-    "demo --out FILE": "file: is a file. Name a folder for the results.",
+    "demo --out FILE": "file: cannot be written",
     "demo --out /proc/none/o": "/proc/none/o: cannot be written",
     "export --run RUN --out /proc/none/o": "/proc/none: cannot be written",
     # An unreadable file.
