@@ -1,11 +1,14 @@
 # make demo   set up, then train, test, export and run the edge detector on drawn frames
-# make test   set up, then run the tests
+# make test   set up, then run the tests, two side by side (JOBS=4: four)
 # make lint   ruff and mypy
 # make reproduce   set up, then the seed systems' claims beside our figures: RESULTS.md; ARGS=--quick for a trial
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Tests side by side; the tests of one file stay together, as they share what they trained.
+JOBS ?= 2
+SPREAD := -n $(JOBS) --dist loadfile
 
 # Real images and backbones, where they lie beside the checkout; tests that need them skip without.
 ifneq ($(wildcard ../shared/data/README.md),)
@@ -27,7 +30,7 @@ demo: $(STAMP)
 	$(BIN)/medanomaly demo --out results/demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(SPREAD)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,18 +19,6 @@ from medanomaly.app.uploads import Limits
 from medanomaly.app.worklist import Worklist
 from medanomaly.edge import Detector
 from medanomaly.edge.bundle import SCORES, sha256
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Where there is no browser, the last line of all says so: a green run without them must not pass for a whole one."""
-    missing = {
-        "pip install 'medanomaly[dev]'": find_spec("streamlit") is None or find_spec("playwright") is None,
-        "apt-get install chromium": not (shutil.which("chromium") or shutil.which("chromium-browser")),
-    }
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    commands = [command for command, lacks in missing.items() if lacks]
-    if reporter is not None and commands:
-        reporter.write_line(f"The browser tests of the page were left out. To have them: {' && '.join(commands)}")
 
 
 @pytest.fixture(autouse=True, scope="session")
