@@ -148,6 +148,9 @@ class Desk:
         self.page.locator('[data-test-script-state="notRunning"]').wait_for(state="attached")
 
     def download(self, name: str) -> bytes:
+        # The panel runs once more after the scoring, and takes a download that has begun with it.
+        playwright.expect(self.page.locator(".progress")).to_be_hidden()
+        self.page.wait_for_timeout(1500)
         self.idle()
         with self.page.expect_download() as started:
             self.press(name)

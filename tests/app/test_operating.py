@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tests.app.conftest import add_scores
 
 from medanomaly.app.operating import ALARMS, SENSITIVITY, Curve, Point
-from medanomaly.app.page_point import answer, cost_in_words
+from medanomaly.app.page_point import _moved, answer, cost_in_words
 from medanomaly.decision.decider import Decider
 from medanomaly.edge import Bundle
 from medanomaly.evidence.metrics import wilson
@@ -23,6 +24,20 @@ def curve():
     rng = np.random.default_rng(0)
     raw = np.concatenate([rng.normal(0.3, 0.1, 200), rng.normal(0.6, 0.15, 80)])
     return Curve(OWN, raw, np.arange(280) >= 200)
+
+
+def test_a_slider_that_was_replaced_moves_nothing(curve, monkeypatch):
+    state = SimpleNamespace(bundle=1, turns=2, threshold=None)
+    page, key = SimpleNamespace(state=state), f"per_hundred-1-{ALARMS}-2"
+    held = {key: 5.0, f"per_hundred-0-{ALARMS}-2": 30.0, f"per_hundred-1-{ALARMS}-1": 30.0}
+    monkeypatch.setattr("streamlit.session_state", held)
+    for stale in (f"per_hundred-0-{ALARMS}-2", f"per_hundred-1-{ALARMS}-1", f"per_hundred-1-{ALARMS}-0"):
+        _moved(page, curve, ALARMS, stale, 5.0)
+    _moved(page, curve, ALARMS, key, 5.0)  # where it stood
+    assert state.threshold is None
+    held[key] = 30.0
+    _moved(page, curve, ALARMS, key, 5.0)
+    assert state.threshold == curve.threshold(ALARMS, 30.0)
 
 
 @pytest.mark.parametrize("asked", [0, 1, 5, 12.5, 50, 99, 100])

@@ -143,6 +143,22 @@ def test_files_are_scored_while_others_are_on_their_way(loaded, tmp_path):
     work.close()
 
 
+def test_files_that_were_announced_and_never_come_are_not_waited_for_without_end(loaded, tmp_path, monkeypatch):
+    monkeypatch.setattr("medanomaly.app.files.PATIENCE", 0.2)
+    (tmp_path / "session").mkdir()
+    files = Files(tmp_path / "session", Limits())
+    files.expect(3)
+    work = Worklist(loaded.detector, files)
+    hand_over(files, grey(tmp_path / "a.png", 10))
+    work.score()
+    wait(lambda: not work.busy)
+    hand_over(files, grey(tmp_path / "late.png", 20))
+    work.score()
+    wait(lambda: len(work.items) == 2)
+    files.close()
+    work.close()
+
+
 def test_closing_is_quick_and_leaves_no_thread(loaded, tmp_path):
     (tmp_path / "session").mkdir()
     files = Files(tmp_path / "session", Limits())

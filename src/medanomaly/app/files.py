@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 
 from medanomaly.app.uploads import Accepted, Intake, Limits, Refused, shown
+
+#: Seconds for which a file that was announced is waited for after the last sign of any. What comes later is taken in.
+PATIENCE = 15.0
 
 
 class Files:
@@ -29,6 +33,7 @@ class Files:
         self._closed = False
         # A file may come before it was announced: they take different ways.
         self._announced = self._arrived = 0
+        self._heard = time.monotonic()
         self._queued = 0
         self.accepted: list[Accepted] = []
         self.refused: list[Refused] = []
@@ -37,7 +42,12 @@ class Files:
         """So many more files are on their way; 0: none is any more, whatever was said before."""
         with self._changed:
             self._announced = self._announced + number if number else self._arrived
+            self._heard = time.monotonic()
             self._changed.notify_all()
+
+    def hear(self) -> None:
+        """A part of a file has come: others that were announced are still on their way."""
+        self._heard = time.monotonic()
 
     def place(self) -> Path:
         """A path in the session's folder for a file that is being sent."""
@@ -48,6 +58,7 @@ class Files:
         with self._changed:
             self._arrived += 1
             self._waiting += 1
+            self._heard = time.monotonic()
             self._queued += received.stat().st_size
             self._queue.put((name, received))
             if self._thread is None and not self._closed:
@@ -74,7 +85,9 @@ class Files:
     @property
     def waiting(self) -> int:
         """How many files are on their way or were not looked at yet; a zip counts as one."""
-        return self._waiting + max(0, self._announced - self._arrived)
+        # A browser that went away, or a server that was started again under an open page, announces what never comes.
+        given_up = time.monotonic() - self._heard > PATIENCE
+        return self._waiting + (0 if given_up else max(0, self._announced - self._arrived))
 
     def get(self, index: int, timeout: float) -> Accepted | bool:
         """A file by its number from 0.

@@ -35,16 +35,17 @@ def show_point(page: Page) -> None:
     )
     step = 1.0 if len(curve.normal) <= 200 else 0.5
     # The slider stands where the point at work answers the question, whichever was asked when it was moved.
+    stands, key = answer(curve, asked, float(page.point.decider.threshold), step), _key(page, asked)
     st.slider(
         _LABELS[asked],
         0.0,
         100.0,
-        value=answer(curve, asked, float(page.point.decider.threshold), step),
+        value=stands,
         step=step,
         format="%g",
-        key=_key(page, asked),
+        key=key,
         on_change=_moved,
-        args=(page, curve, asked),
+        args=(page, curve, asked, key, stands),
     )
     if not page.point.moved:
         _validated(page)
@@ -62,8 +63,14 @@ def _turn(page: Page) -> None:
     page.state.turns += 1
 
 
-def _moved(page: Page, curve: Curve, asked: str) -> None:
-    page.state.threshold = curve.threshold(asked, st.session_state[_key(page, asked)])
+def _moved(page: Page, curve: Curve, asked: str, key: str, stood: float) -> None:
+    """Take over where the reader put the slider, and nothing else.
+
+    Streamlit also calls this for a slider that another has replaced, of another bundle or question.
+    """
+    value = st.session_state.get(key)
+    if value is not None and value != stood and key == _key(page, asked):
+        page.state.threshold = curve.threshold(asked, value)
 
 
 def _back(page: Page) -> None:

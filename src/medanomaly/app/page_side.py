@@ -34,7 +34,7 @@ def _bundle(page: Page) -> None:
     if len(names) == 1:
         st.html(plain(names[0], strong=True))
         return
-    number = st.selectbox("Bundle", range(len(names)), format_func=names.__getitem__, index=page.state.bundle)
+    number = st.selectbox("Bundle", range(len(names)), format_func=names.__getitem__, key="bundle")
     if number != page.state.bundle:
         page.state.bundle, page.state.threshold = number, None
         page.state.turns += 1

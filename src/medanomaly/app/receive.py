@@ -36,6 +36,7 @@ async def receive(request: Request) -> Response:
         with path.open("wb") as file:
             async for chunk in request.stream():
                 size += len(chunk)
+                desk.files.hear()
                 if size > limits.file_bytes:
                     desk.files.refuse(name, too_large(limits))
                     path.unlink()

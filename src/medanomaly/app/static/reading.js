@@ -41,6 +41,10 @@ class Reading {
   update(data, setStateValue) {
     if (this.ask.data && this.ask.data.token !== data.token) this.reset();
     const before = this.ask.data && this.ask.key;
+    // Another bundle was chosen: the field of choice is left, so that keys are the images' again.
+    if (this.ask.data && this.ask.data.bundle !== data.bundle) {
+      document.activeElement?.closest("[data-testid=stSelectbox]")?.querySelector("input:focus")?.blur();
+    }
     this.ask.data = data;
     this.tellReader = () => {
       if (this.ask.reader === this.ask.data.reader) return;
