@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.run_fixtures import abnormal, evidence, scores, trained  # noqa: F401
+
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Where there is no browser, the last line of all says so: a green run without them must not pass for a whole one."""
@@ -45,7 +47,7 @@ def write_image(path: Path, array: np.ndarray) -> Path:
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a run: the plain autoencoder, three epochs on a few drawn frames of 32 px."""
-    from medanomaly.training import run
+    from medanomaly.training.command_line import run
 
     work = tmp_path_factory.mktemp("run")
     status = run(

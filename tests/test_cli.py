@@ -39,7 +39,7 @@ def test_a_mistyped_command_gets_a_suggestion(capsys, typed, meant):
 
 
 def test_short_names_become_addresses():
-    from medanomaly.training import with_addresses
+    from medanomaly.training.command_line import with_addresses
 
     args = ["train", "--model", "Autoencoder", "--data=Phantom", "--data.root", "Phantom", "--model", "Patchcore"]
     assert with_addresses(args) == [
@@ -77,7 +77,7 @@ def test_a_wrong_run_is_one_message(tmp_path, capsys):
 
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_configuration_builds_its_model_and_data(config, tmp_path, monkeypatch):
-    from medanomaly.training import CommandLine
+    from medanomaly.training.command_line import CommandLine
 
     if "weights: " in config.read_text(encoding="utf-8") and not os.environ.get("MEDANOMALY_WEIGHTS"):
         pytest.skip("MEDANOMALY_WEIGHTS is not set: configurations with pretrained weights are left out")
@@ -91,9 +91,9 @@ def test_every_configuration_builds_its_model_and_data(config, tmp_path, monkeyp
 def test_predict_refuses_images_that_another_reader_read(tiny_run, tmp_path):
     from anomalib.engine import Engine
 
-    from medanomaly.export import Run
+    from medanomaly.export import TestedRun
 
-    model = Run.load(tiny_run).model
+    model = TestedRun.load(tiny_run).model
     image = next((tiny_run.parents[3] / "frames").rglob("*.png"))
     with pytest.raises(ValueError, match="medanomaly infer"):
         Engine(default_root_dir=tmp_path, enable_progress_bar=False).predict(model, data_path=image)

@@ -148,7 +148,7 @@ sys.meta_path.insert(0, Block())
 @pytest.mark.parametrize(
     "statement",
     [
-        "import medanomaly, medanomaly.imaging, medanomaly.edge, medanomaly.edge.infer, medanomaly.decision.rules",
+        "import medanomaly, medanomaly.imaging, medanomaly.edge, medanomaly.edge.batch.infer_inputs, medanomaly.decision.rules",
         "from medanomaly.cli import main; main(['plugins', 'list'])",
         "from medanomaly.cli import main\ntry: main(['--help'])\nexcept SystemExit as e: assert e.code == 0",
         "from medanomaly.cli import main\ntry: main(['infer', '--help'])\nexcept SystemExit as e: assert e.code == 0",

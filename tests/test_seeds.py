@@ -15,7 +15,7 @@ import yaml
 from medanomaly import seeds
 from medanomaly.cli import main
 from medanomaly.options import OptionError
-from medanomaly.training import CommandLine, with_addresses
+from medanomaly.training.command_line import CommandLine, with_addresses
 from tests.test_registry import install, site  # noqa: F401 (a fixture)
 
 SEEDLESS = '''
@@ -232,7 +232,7 @@ def test_a_benchmark_over_seeds_gives_several_results(tmp_path, monkeypatch):
     jobs = {"seed": {"grid": [1, 2, 1]}, "model": model, "data": data, "max_epochs": 1}
     (tmp_path / "b.yaml").write_text(yaml.safe_dump({"accelerator": "cpu", "benchmark": jobs}))
     seen: list = []
-    from medanomaly.benchmark import SeededGenerator
+    from medanomaly.training.benchmark import SeededGenerator
 
     job = SeededGenerator.job
     monkeypatch.setattr(SeededGenerator, "job", lambda self, options: seen.append(job(self, options)) or seen[-1])
@@ -254,7 +254,7 @@ def test_a_benchmark_over_seeds_gives_several_results(tmp_path, monkeypatch):
 
 
 def test_data_check_looks_at_the_split_of_the_trainings_seed(tmp_path):
-    from medanomaly.data.check import load
+    from medanomaly.data.check_data import load
 
     config = tmp_path / "c.yaml"
     config.write_text(f"data: {{class_path: medanomaly.data.Phantom, init_args: {{root: {tmp_path}, image_size: 16}}}}")

@@ -24,13 +24,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from medanomaly.app.files import Files
-from medanomaly.app.rows import ROWS
-from medanomaly.app.uploads import Limits
-from medanomaly.app.worklist import Worklist
+from medanomaly.app.session.session_files import Files
+from medanomaly.app.session.uploads import Limits
+from medanomaly.app.session.worklist import Worklist
+from medanomaly.app.session.worklist_rows import ROWS
 from medanomaly.edge import Detector, Failure
-from medanomaly.edge.infer import infer
-from medanomaly.edge.inputs import find_inputs
+from medanomaly.edge.batch.infer_inputs import infer
+from medanomaly.edge.batch.inputs import find_inputs
 
 #: Counts how long the page's own thread was held up: a tick of 50 ms that comes late was waiting.
 _CLOCK = """

@@ -23,10 +23,10 @@ from typing import Any
 
 import cv2
 
-from medanomaly.bench.measure import bench
-from medanomaly.bench.process import Candidate, EngineError, Worker
-from medanomaly.demo import config
+from medanomaly.commands.demo_run import config
 from medanomaly.imaging import decode
+from medanomaly.speed.engine_process import Candidate, EngineError, Worker
+from medanomaly.speed.measure import bench
 
 #: A spatial code, and the mean of the error over local variance: the same from one version of the configuration to the
 #: next, so that figures stay comparable.
@@ -95,9 +95,9 @@ def exported_by_anomalib(run: Path, out: Path) -> Path:
         from anomalib.pre_processing import PreProcessor
         from torchvision.transforms.v2 import Resize
 
-        from medanomaly.export import Run
+        from medanomaly.export import TestedRun
 
-        loaded = Run.load(run)
+        loaded = TestedRun.load(run)
         model = loaded.model.eval()
         model.pre_processor = PreProcessor(transform=Resize(loaded.reading.size, antialias=True))
         model.to_openvino(out)

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.data.content import changed, digests
-from medanomaly.decision.decider import Decider
+from medanomaly.data.dataset_digest import changed, digests
+from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge import Detector
-from medanomaly.evidence.delong import auroc_difference
-from medanomaly.export import ExportError, Run, export_run
-from medanomaly.export.cost import score_all
+from medanomaly.export import ExportError, TestedRun, export_run
+from medanomaly.export.precision_loss import score_all
+from medanomaly.metrics.delong import auroc_difference
 
 HOME = Path(__file__).resolve().parents[1]
 RESULTS = HOME / "tools" / "results" / "int8.json"
@@ -71,7 +71,7 @@ def trained(name: str, work: Path) -> Path:
 
 def measure(name: str, folder: Path, work: Path) -> list[dict[str, Any]]:
     """One row a precision: what the card says, and the same on the test images."""
-    run = Run.load(folder)
+    run = TestedRun.load(folder)
     test = run.datamodule().subset("test")
     samples = test.samples
     abnormal = samples["abnormal"].to_numpy(dtype=bool)
@@ -90,8 +90,11 @@ def measure(name: str, folder: Path, work: Path) -> list[dict[str, Any]]:
             continue
         seconds = time.perf_counter() - start
         raw = score_all(Detector(work / precision, cache=False), test)["raw_score"].to_numpy(dtype=np.float32)
-        was, now = Decider.of(before.bundle.card["operating_point"]), Decider.of(card["operating_point"])
-        paired = auroc_difference(was.deciding(reference), now.deciding(raw), abnormal, samples["group"])
+        was, now = (
+            DecisionFunction.of(before.bundle.card["operating_point"]),
+            DecisionFunction.of(card["operating_point"]),
+        )
+        paired = auroc_difference(was.ranking_score(reference), now.ranking_score(raw), abnormal, samples["group"])
         row["test"] = {
             "images": len(raw),
             "f32": paired.first,

@@ -28,9 +28,9 @@ from scipy.stats import binom, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medanomaly.decision.rules import RuleError, choose_threshold
-from medanomaly.evidence.delong import auroc_difference, auroc_interval, hanley_mcneil
-from medanomaly.evidence.metrics import Z95, Confusion, GroupBootstrap, Method, Ranking, wilson
-from medanomaly.evidence.two_by_two import clopper_pearson, positive_likelihood_ratio, predictive_values
+from medanomaly.metrics.confusion import clopper_pearson, positive_likelihood_ratio, predictive_values
+from medanomaly.metrics.delong import auroc_difference, auroc_interval, hanley_mcneil
+from medanomaly.metrics.ranking import Z95, Confusion, GroupBootstrap, Method, Ranking, wilson
 
 OUT = Path(__file__).parent / "results" / "statistics.json"
 SIMULATIONS = 10_000  # of conformal calibrations

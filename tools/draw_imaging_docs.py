@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medanomaly.imaging import Reading
+from medanomaly.imaging import Preprocessing
 from medanomaly_phantom.drawing import draw
 
 SIDE = 160
@@ -48,7 +48,7 @@ def film() -> np.ndarray:
 
 def view(image: np.ndarray, intensity: str = "dtype", field_of_view: str = "none", colour: str = "rgb") -> np.ndarray:
     """The image through a rule, (SIDE, SIDE, 3) uint8."""
-    seen = Reading((SIDE, SIDE), intensity, field_of_view, colour).prepare(image)
+    seen = Preprocessing((SIDE, SIDE), intensity, field_of_view, colour).prepare(image)
     return np.rint(seen * 255).astype(np.uint8)
 
 

@@ -41,7 +41,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from scipy.stats import t as student
 
-from medanomaly.data.content import file_lines
+from medanomaly.data.dataset_digest import file_lines
 from medanomaly.registry import get
 
 OUT = Path(__file__).resolve().parent / "results" / "aae"

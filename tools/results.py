@@ -36,11 +36,11 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from medanomaly.data.content import changed, digests
-from medanomaly.evidence.checks.one_number import FILE_SIZE, of_image
-from medanomaly.evidence.metrics import GroupBootstrap, Ranking
-from medanomaly.export import Run, export_run
+from medanomaly.data.dataset_digest import changed, digests
+from medanomaly.evidence.checks.trivial_baseline import FILE_SIZE, of_image
+from medanomaly.export import TestedRun, export_run
 from medanomaly.export.parity import parity
+from medanomaly.metrics.ranking import GroupBootstrap, Ranking
 from medanomaly.models.module import pixels
 
 HOME = Path(__file__).resolve().parents[1]
@@ -149,7 +149,7 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
     predictions = pd.read_csv(folder / "predictions.csv")
     card = export_run(folder, bundle)
-    run = Run.load(folder)
+    run = TestedRun.load(folder)
     module = run.datamodule()
     test = module.subset("test")
     one = evidence["checks"]["one_number"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from medanomaly.models.positive import positive
+from medanomaly.models.positive import positive_score
 
 CRITERIA = ("either", "density", "reconstruction", "sum")
 #: The share of normal images below a calibrated value of 1, in each part.
@@ -65,7 +65,7 @@ class Criterion(nn.Module):
         """Score (B,), greater than zero, of raw parts (B, 2): negative log density, reconstruction error."""
         z = self.calibrated(parts)
         if self.criterion == "either":
-            return positive(z.amax(dim=1))
+            return positive_score(z.amax(dim=1))
         if self.criterion == "sum":
-            return positive(z.sum(dim=1))
-        return positive(z[:, CRITERIA.index(self.criterion) - 1])
+            return positive_score(z.sum(dim=1))
+        return positive_score(z[:, CRITERIA.index(self.criterion) - 1])

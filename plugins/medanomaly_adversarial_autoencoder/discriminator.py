@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from medanomaly import ranks
+from medanomaly import distributed
 
 #: Added to a variance under its root, whose gradient is infinite at zero.
 _LEAST = 1e-8
@@ -43,7 +43,7 @@ class Discriminator(nn.Module):
 
     def forward(self, code: torch.Tensor) -> torch.Tensor:
         """Logit (B,) of being a sample of the prior, for a batch of codes (B, latent, h, w) from one source."""
-        mean = ranks.batch_mean(code)
-        deviation = (ranks.batch_mean((code - mean).square()) + _LEAST).sqrt()
+        mean = distributed.batch_mean(code)
+        deviation = (distributed.batch_mean((code - mean).square()) + _LEAST).sqrt()
         seen = torch.cat([code, mean.expand_as(code), deviation.expand_as(code)], dim=1)
         return self.whole(self.local(seen).mean(dim=(2, 3)))[:, 0]

@@ -14,10 +14,10 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
-from medanomaly import ranks
-from medanomaly.evidence.tested_model import prepared
+from medanomaly import distributed
 from medanomaly.models.backbone import WeightsInCheckpoint
 from medanomaly.models.module import MedicalModel, pixels
+from medanomaly.runs.tested_model import prepared
 from medanomaly_adversarial_autoencoder.discriminator import Discriminator
 from medanomaly_adversarial_autoencoder.network import network as build_network
 from medanomaly_adversarial_autoencoder.rejection import Rejection
@@ -163,7 +163,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         """Reconstruction, discriminator and generator phase on one batch (Makhzani et al. 2015, sec. 2)."""
         del args, kwargs
         image, pushed = self._weighed(batch)
-        numbers = ranks.counts(len(image))
+        numbers = distributed.gather_numbers(len(image))
         if not min(numbers):  # all of it has been rejected; of several processes' shares, all of one
             return
         share = len(image) * len(numbers) / sum(numbers)  # of the mean over all processes
@@ -192,9 +192,9 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
 
     def _step(self, optimizer: Any, loss: torch.Tensor) -> None:
         optimizer.zero_grad()
-        with ranks.unsynced(self.trainer.model):
+        with distributed.unsynced(self.trainer.model):
             self.manual_backward(loss)
-        ranks.mean_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
+        distributed.mean_gradients(parameter for group in optimizer.param_groups for parameter in group["params"])
         optimizer.step()
 
     def _weighed(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -245,7 +245,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
             for path, value, gone in zip(paths, density, out, strict=True)
             if gone
         ]
-        self.findings["rejected"] = self.findings.get("rejected", []) + ranks.from_first(rows)
+        self.findings["rejected"] = self.findings.get("rejected", []) + distributed.broadcast(rows)
         logger.info("Rejection round %d: %d of %d training images.", number, len(rows), len(paths))
 
     @torch.no_grad()
@@ -256,7 +256,7 @@ class AdversarialAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule):
         for batch in self._training_batches():
             parts = self.model.parts(pixels(batch))[0]
             errors.update(zip(batch.image_path, parts[:, 1].tolist(), strict=True))
-        pushed = ranks.from_first(self.rejection.pushed(np.array([errors[row["path"]] for row in rows])))
+        pushed = distributed.broadcast(self.rejection.pushed(np.array([errors[row["path"]] for row in rows])))
         for row, push in zip(rows, pushed, strict=True):
             row["weight"] = self.rejection.weight if push else 0.0
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from medanomaly.models.density import Gaussian, StandardNormal
 from medanomaly.models.density_kernel import KernelDensity
-from medanomaly.models.maps import MapScore, error_map, score_error, training_loss
+from medanomaly.models.error_maps import MapScore, error_map, score_error, training_loss
 from medanomaly.models.reconstruction import Reconstruction
 from medanomaly_adversarial_autoencoder.criterion import Criterion
 from medanomaly_adversarial_autoencoder.network import Network
@@ -24,11 +24,11 @@ class AdversarialAutoencoderModel(nn.Module):
     Args:
         network: Encoder and decoder.
         density: Log density of the flattened code.
-        loss: Reconstruction error in training, one of ``medanomaly.models.maps.LOSSES``.
-        error: Kind of the error map, one of ``medanomaly.models.maps.ERRORS``; None for that of the loss.
+        loss: Reconstruction error in training, one of ``medanomaly.models.error_maps.LOSSES``.
+        error: Kind of the error map, one of ``medanomaly.models.error_maps.ERRORS``; None for that of the loss.
         window: Side in pixels of the squares of the local kinds of error; odd.
         smooth, score, top_share: How the map becomes the reconstruction error, see
-            :class:`medanomaly.models.maps.MapScore`.
+            :class:`medanomaly.models.error_maps.MapScore`.
         criterion: ``either``, ``density``, ``reconstruction`` or ``sum``, see
             :class:`~medanomaly_adversarial_autoencoder.criterion.Criterion`.
 

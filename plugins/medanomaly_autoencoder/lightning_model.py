@@ -12,7 +12,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 
 from medanomaly.models.blocks import dense_side
-from medanomaly.models.maps import MapScore
+from medanomaly.models.error_maps import MapScore
 from medanomaly.models.module import MedicalModel, pixels
 from medanomaly.models.optimiser import adam, check_schedule
 from medanomaly_autoencoder.torch_model import AutoencoderModel, build_network

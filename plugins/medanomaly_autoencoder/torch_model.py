@@ -9,7 +9,7 @@ from anomalib.data import InferenceBatch
 from torch import nn
 
 from medanomaly.models.blocks import ConvAutoencoder
-from medanomaly.models.maps import MapScore, error_map, score_error, training_loss
+from medanomaly.models.error_maps import MapScore, error_map, score_error, training_loss
 from medanomaly.models.reconstruction import Reconstruction
 from medanomaly_autoencoder.noise import noisy
 from medanomaly_autoencoder.study import StudyAutoencoder
@@ -35,8 +35,8 @@ class AutoencoderModel(nn.Module):
 
     Args:
         network: Images (B, 3, H, W) in [0, 1] to their reconstruction before the sigmoid.
-        loss: Training loss, one of ``medanomaly.models.maps.LOSSES``.
-        error: Error map that is scored, one of ``medanomaly.models.maps.ERRORS``; None for that of the loss.
+        loss: Training loss, one of ``medanomaly.models.error_maps.LOSSES``.
+        error: Error map that is scored, one of ``medanomaly.models.error_maps.ERRORS``; None for that of the loss.
         window: Side in pixels of the squares of the local kinds of error; odd.
         noise: Standard deviation of the noise on training inputs; 0 for none.
         noise_size: Side at which that noise is drawn before it is upsampled; None for noise in each pixel.

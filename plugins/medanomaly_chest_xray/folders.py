@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.listing import directory, images
+from medanomaly.data.find_files import directory, images
 from medanomaly.data.table import TableError
 
 _PARTS = ("train", "val", "test")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.cells import among
-from medanomaly.data.listing import by_stem, images
+from medanomaly.csv_cells import among
+from medanomaly.data.find_files import by_stem, images
 from medanomaly.data.table import TableError, read_columns
 
 #: The table's name: as first published, and after the release of 2020.

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.backbone import ClassifierNetwork
-from medanomaly.models.positive import positive
+from medanomaly.models.positive import positive_score
 
 
 class ClassifierModel(nn.Module):
@@ -44,4 +44,4 @@ class ClassifierModel(nn.Module):
         logits, maps = self.classify(image)
         difference = maps[:, 1:] - maps[:, :1]
         anomaly_map = F.interpolate(difference, size=image.shape[-2:], mode="bilinear", align_corners=False)
-        return InferenceBatch(pred_score=positive(logits[:, 1] - logits[:, 0]), anomaly_map=anomaly_map)
+        return InferenceBatch(pred_score=positive_score(logits[:, 1] - logits[:, 0]), anomaly_map=anomaly_map)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.cells import missing, some
+from medanomaly.csv_cells import missing, some
 from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.listing import images
+from medanomaly.data.find_files import images
 from medanomaly.data.mask_names import image_folder, mask_folder
-from medanomaly.data.pairing import Pairing, pair, part, placed
+from medanomaly.data.mask_pairing import Pairing, pair, part, placed
 from medanomaly.data.table import TableError, split_by_group
-from medanomaly.imaging.search import Places
+from medanomaly.imaging.find_images import Places
 from medanomaly_folder.directories import found, hint, inside, unused
 from medanomaly_folder.frames import with_masks
 from medanomaly_folder.masks import MASKS, below, counted, misfits, named, refusal
@@ -33,7 +33,7 @@ class Folder(MedicalDataModule):
             no abnormal images yet.
         mask_dir: Directory of masks, below ``root``; it may lie inside the others. Masks are called as their images,
             with or without words such as ``mask`` and ``seg``, or have the same numbers; see
-            :func:`medanomaly.data.pairing.pair`. An image may have several.
+            :func:`medanomaly.data.mask_pairing.pair`. An image may have several.
         group_pattern: Regular expression searched in the file's path below ``root``; its first bracket is the group
             (patient, study). Without one, and without folders of patients, each file is its own group, which is right
             only if no two files share a patient.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medanomaly.data.listing import directory
+from medanomaly.data.find_files import directory
 from medanomaly.imaging import search
-from medanomaly.imaging.search import of_system
+from medanomaly.imaging.find_images import of_system
 from medanomaly.options import nearest
 
 

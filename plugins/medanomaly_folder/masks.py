@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from medanomaly.cells import some
-from medanomaly.data.pairing import Pairing
+from medanomaly.csv_cells import some
+from medanomaly.data.mask_pairing import Pairing
 from medanomaly_folder.subfolders import Image
 
 #: What ``masks`` may be.

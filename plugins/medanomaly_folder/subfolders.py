@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from medanomaly.cells import among
+from medanomaly.csv_cells import among
 
 #: What ``subfolders`` may be.
 MEANINGS = ("auto", "class", "group")

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.cells import some
-from medanomaly.data.listing import by_stem, images
+from medanomaly.csv_cells import some
+from medanomaly.data.find_files import by_stem, images
 from medanomaly.data.table import TableError, read_columns
 from medanomaly.imaging import IMAGE_SUFFIXES
 

@@ -12,10 +12,10 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 from torch import nn
 
-from medanomaly import ranks
+from medanomaly import distributed
 from medanomaly.models.backbone import FeatureNetwork, WeightsInCheckpoint, feature_network, layer_for
 from medanomaly.models.blocks import ConvAutoencoder
-from medanomaly.models.maps import MapScore
+from medanomaly.models.error_maps import MapScore
 from medanomaly.models.module import MedicalModel, Normals, pixels
 from medanomaly_perceptual_autoencoder.residual import ResidualAutoencoder
 from medanomaly_perceptual_autoencoder.torch_model import PerceptualModel
@@ -135,7 +135,7 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         super().on_fit_start()
         if self.hparams["standardise"] == "train":
             self.model.fit_features(Normals(self.trainer.datamodule, "train", self))
-            ranks.same_buffers(self.model)
+            distributed.sync_buffers(self.model)
 
     def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         """Grow."""

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.backbone import FeatureNetwork
-from medanomaly.models.maps import MapScore, local_mean
+from medanomaly.models.error_maps import MapScore, local_mean
 from medanomaly.models.reconstruction import Reconstruction
 
 #: Least mean size of an image's features that its error is divided by.

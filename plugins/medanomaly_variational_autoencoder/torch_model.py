@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models.blocks import ConvAutoencoder
-from medanomaly.models.maps import MapScore, error_map, score_error, training_loss
+from medanomaly.models.error_maps import MapScore, error_map, score_error, training_loss
 from medanomaly.models.reconstruction import Reconstruction
 from medanomaly_variational_autoencoder.context import hidden
 
@@ -40,8 +40,8 @@ class VariationalAutoencoderModel(nn.Module):
         context: Probability that a training image is shown with hidden squares; 0 for none.
         context_size: Largest side of such a square as a share of the image's shorter side, in (0, 1].
         score: One of ``SCORES``.
-        error: The score's error map, one of :data:`medanomaly.models.maps.ERRORS`; None for that of the loss.
-        window, smooth, pooling, top_share: See :mod:`medanomaly.models.maps`; ``pooling`` is its ``score``.
+        error: The score's error map, one of :data:`medanomaly.models.error_maps.ERRORS`; None for that of the loss.
+        window, smooth, pooling, top_share: See :mod:`medanomaly.models.error_maps`; ``pooling`` is its ``score``.
 
     Raises:
         ValueError: for an option out of range, and for the ELBO of another error than the loss's mean.

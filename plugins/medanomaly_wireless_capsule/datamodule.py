@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.listing import directory, images, numbers, paired_masks
+from medanomaly.data.find_files import directory, images, numbers, paired_masks
 from medanomaly.data.table import TableError, read_csv, split_by_group
 
 #: Where frames and masks lie in the publisher's archive and in the two-folder mirrors, most specific first.

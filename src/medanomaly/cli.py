@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medanomaly import __version__
-from medanomaly.commands import app, bench, compare, decide, infer, plugins, report, verify
+from medanomaly.commands import app, compare, decide, infer, plugins, report, speed, verify
 from medanomaly.commands.parser import Parser
 from medanomaly.failures import cannot_write, fail, fail_traced, refused, unexpected
 from medanomaly.options import OptionError, nearest, real, whole
@@ -121,7 +121,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"medanomaly {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (plugins.add, _add_data, infer.add, app.add, _add_export, verify.add, bench.add, _add_demo):
+    for add in (plugins.add, _add_data, infer.add, app.add, _add_export, verify.add, speed.add, _add_demo):
         add(commands)
     for command in (compare, decide, report):
         command.add(commands)
@@ -195,7 +195,7 @@ def _needs_training(error: ImportError) -> int:
 def _anomalib(args: list[str]) -> int:
     _quiet()
     try:
-        from medanomaly.training import run
+        from medanomaly.training.command_line import run
     except ImportError as error:
         return _needs_training(error)
     return run(args)
@@ -206,7 +206,7 @@ def _data_check(args: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from medanomaly.data.check import check, load, show, written
+        from medanomaly.data.check_data import check, load, show, written
         from medanomaly.data.datamodule import PluginFailedError
     except ImportError as error:
         return _needs_training(error)
@@ -244,7 +244,7 @@ def _export(args: argparse.Namespace) -> int:
         return fail(error)
     parity = card["parity"]
     if "cost" in card:
-        from medanomaly.export.reduced import sentence
+        from medanomaly.export.precision import sentence
 
         print(sentence(card))
     print(
@@ -262,7 +262,7 @@ def _export(args: argparse.Namespace) -> int:
 def _demo(args: argparse.Namespace) -> int:
     _quiet()
     try:
-        from medanomaly.demo import demo
+        from medanomaly.commands.demo_run import demo
     except ImportError as error:
         return _needs_training(error)
     return demo(args.out)

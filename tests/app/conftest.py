@@ -12,11 +12,11 @@ import pytest
 from tests.conftest import write_image
 from tests.edge.conftest import draw_bundle
 
-from medanomaly.app.desk import Loaded, Room
-from medanomaly.app.files import Files
-from medanomaly.app.store import Store
-from medanomaly.app.uploads import Limits
-from medanomaly.app.worklist import Worklist
+from medanomaly.app.session.mark_store import Store
+from medanomaly.app.session.session_files import Files
+from medanomaly.app.session.sessions import LoadedBundle, Sessions
+from medanomaly.app.session.uploads import Limits
+from medanomaly.app.session.worklist import Worklist
 from medanomaly.edge import Detector
 from medanomaly.edge.bundle import SCORES, sha256
 
@@ -50,19 +50,19 @@ def mean_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def loaded(mean_bundle: Path) -> Loaded:
-    return Loaded(mean_bundle)
+def loaded(mean_bundle: Path) -> LoadedBundle:
+    return LoadedBundle(mean_bundle)
 
 
 @pytest.fixture
-def room(loaded: Loaded, tmp_path: Path):
-    found = Room([loaded], Store(tmp_path / "marks"), grace=0.05, temporary=tmp_path)
+def room(loaded: LoadedBundle, tmp_path: Path):
+    found = Sessions([loaded], Store(tmp_path / "marks"), grace=0.05, temporary=tmp_path)
     yield found
     found.close()
 
 
 @pytest.fixture
-def scored(loaded: Loaded, tmp_path: Path):
+def scored(loaded: LoadedBundle, tmp_path: Path):
     """A function that hands files over and waits until all are scored: returns the worklist."""
     folder = tmp_path / "session"
     folder.mkdir()

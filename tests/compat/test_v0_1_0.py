@@ -11,8 +11,8 @@ import pytest
 
 from medanomaly.cli import main
 from medanomaly.edge import Detector
-from medanomaly.export import Run, export_run
-from medanomaly.export.again import batches
+from medanomaly.export import TestedRun, export_run
+from medanomaly.runs.rescore import batches
 
 RUNS = ("plain", "adversarial", "classifier")
 
@@ -21,7 +21,7 @@ RUNS = ("plain", "adversarial", "classifier")
 @pytest.mark.parametrize(("split", "file"), [("val", "validation.csv"), ("test", "predictions.csv")])
 def test_runs_rescore_alike(here, name, split, file):
     written = pd.read_csv(here / name / "run" / file)
-    found = np.concatenate([b.pred_score.numpy() for b in batches(Run.load(here / name / "run"), split)])
+    found = np.concatenate([b.pred_score.numpy() for b in batches(TestedRun.load(here / name / "run"), split)])
     np.testing.assert_allclose(found, written["raw_score"], rtol=1e-5)
 
 

@@ -15,8 +15,8 @@ import medanomaly.data as data
 from medanomaly import seeds
 from medanomaly.edge.detector import core
 from medanomaly.models.module import MedicalModel
-from medanomaly.parsing import options_of
 from medanomaly.registry import get, plugins
+from medanomaly.training.parse_errors import options_of
 
 MODELS = sorted(plugins("model"))
 RNG = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from tests.conftest import write_image
 import medanomaly.data as data
 from medanomaly.cli import main
 from medanomaly.data.table import digest
-from medanomaly.evidence.run_tables import read, write
+from medanomaly.evidence.predictions import read, write
 
 RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")

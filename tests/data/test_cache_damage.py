@@ -21,7 +21,7 @@ from torchvision.transforms import v2
 
 import medanomaly.data as data
 from medanomaly.data import cache_files
-from medanomaly.data.cache import Images
+from medanomaly.data.image_cache import CachedImages
 from medanomaly.imaging import ImageError
 
 SIZE, NUMBER = (40, 30), 9
@@ -43,7 +43,7 @@ class Reader:
 
 
 def opened(reader, folder, key="key"):
-    return Images(reader, NUMBER, SIZE, True, 0, folder, lambda: key)
+    return CachedImages(reader, NUMBER, SIZE, True, 0, folder, lambda: key)
 
 
 def right(reader, images):
@@ -167,7 +167,7 @@ def test_a_folder_that_cannot_be_mended_is_not_used(tmp_path, caplog, monkeypatc
     def read_only(place):
         raise PermissionError(30, "Read-only file system")
 
-    monkeypatch.setattr("medanomaly.data.cache.throw_away", read_only)
+    monkeypatch.setattr("medanomaly.data.image_cache.throw_away", read_only)
     images = opened(reader, tmp_path)
     right(reader, images)
     right(reader, images)

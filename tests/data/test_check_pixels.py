@@ -13,14 +13,14 @@ from tests.conftest import write_image
 from tests.imaging.dicom_files import write_dicom
 
 import medanomaly.data as data
-from medanomaly.data.check import check, show
-from medanomaly.data.measured import digest, shallow, stored
-from medanomaly.data.one_number import ONE_NUMBER
-from medanomaly.evidence.checks import one_number, shared_images
+from medanomaly.data.check_data import check, show
+from medanomaly.data.image_statistics import ONE_NUMBER
+from medanomaly.data.measured_pixels import digest, shallow, stored
+from medanomaly.evidence.checks import shared_images, trivial_baseline
 from medanomaly.evidence.checks.context import Context
-from medanomaly.imaging import Reading
+from medanomaly.imaging import Preprocessing
 from medanomaly.imaging.decode import read
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.decoded_image import DecodedImage
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SPLITS = ("train", "val", "test")
@@ -60,11 +60,11 @@ def test_a_window_that_hides_the_lesion_hides_it_from_no_check(tmp_path, rule, h
     assert report.duplicates == []
     assert report.ok
     assert report.one_number["mean"]["test"] == report.one_number["spread"]["test"] == 1.0
-    found = one_number.check(context_of(module))
+    found = trivial_baseline.check(context_of(module))
     by_name = {row["name"]: row["test"] for row in found["all"]}
     assert by_name["mean"] == by_name["spread"] == 1.0
     assert found["auroc"]["value"] == 1.0
-    seen = {name + one_number.SCALED for name in ONE_NUMBER}
+    seen = {name + trivial_baseline.SCALED for name in ONE_NUMBER}
     assert seen <= set(by_name)
 
 
@@ -76,7 +76,7 @@ def test_as_read_is_what_the_model_gets(tmp_path, rule, view, colour):
     module = data.Table(root=root, image_size=8, intensity=rule, field_of_view=view, colour=colour)
     told = check(module).one_number
     rows = module.table[module.table["split"] == "test"]
-    reading = Reading((8, 8), rule, view, colour)
+    reading = Preprocessing((8, 8), rule, view, colour)
     for name, number in ONE_NUMBER.items():
         values = np.array([number(reading.load(path)) for path in rows["image_path"]])
         sick = rows["abnormal"].to_numpy()
@@ -92,7 +92,7 @@ def test_a_large_jpeg_is_measured_as_it_is_read(tmp_path):
     pd.DataFrame({**rows, "split": ["train", "val", *["test"] * 4]}).to_csv(tmp_path / "split.csv", index=False)
     module = data.Table(root=tmp_path, image_size=8)
     told = check(module).one_number["sharpness"]["test, as read"]
-    values = [ONE_NUMBER["sharpness"](Reading((8, 8)).load(tmp_path / f"{i}.jpg")) for i in range(2, 6)]
+    values = [ONE_NUMBER["sharpness"](Preprocessing((8, 8)).load(tmp_path / f"{i}.jpg")) for i in range(2, 6)]
     assert told == np.mean([values[3] > value for value in values[:3]])
 
 
@@ -100,9 +100,9 @@ def test_numbers_of_ordinary_images_are_those_of_before(tmp_path):
     image = np.random.default_rng(2).integers(0, 200, (20, 30, 3), dtype=np.uint8)
     path = write_image(tmp_path / "a.png", image)
     for rule in ("dtype", "chroma", "haemoglobin", "contrast:5"):
-        found = one_number.of_image(read(path), Reading((8, 8), rule))
+        found = trivial_baseline.of_image(read(path), Preprocessing((8, 8), rule))
         assert found == {name: number(image.astype(np.float32) / 255) for name, number in ONE_NUMBER.items()}
-    found = one_number.of_image(image, Reading((8, 8), "minmax"))
+    found = trivial_baseline.of_image(image, Preprocessing((8, 8), "minmax"))
     assert found["mean"] == ONE_NUMBER["mean"](image.astype(np.float32) / 255)
     scaled = (image.astype(np.float32) - image.min()) / (float(image.max()) - float(image.min()))
     assert found["mean (as scaled)"] == pytest.approx(ONE_NUMBER["mean"](scaled), abs=1e-6)
@@ -136,13 +136,13 @@ def test_different_images_that_a_window_makes_equal_are_not_shared(tmp_path):
 def test_one_picture_in_another_container_is_the_same():
     rng = np.random.default_rng(3)
     grey = rng.integers(0, 255, (9, 9), dtype=np.uint8)
-    one = digest(stored(Picture.of(grey)))
-    assert one == digest(stored(Picture.of(np.repeat(grey[:, :, None], 3, axis=2))))
-    assert one == digest(stored(Picture.of(grey.astype(np.uint16))))
-    assert one != digest(stored(Picture.of(grey.T.copy())))
-    assert one != digest(stored(Picture(grey, (0.0, 255.0), (9, 9), inverted=True)))
-    assert one != digest(stored(Picture.of(grey[:, :, None] * np.array([1, 1, 0], np.uint8))))
-    assert digest(stored(Picture.of(np.full((5, 5), 7, np.uint8)))) is None
+    one = digest(stored(DecodedImage.of(grey)))
+    assert one == digest(stored(DecodedImage.of(np.repeat(grey[:, :, None], 3, axis=2))))
+    assert one == digest(stored(DecodedImage.of(grey.astype(np.uint16))))
+    assert one != digest(stored(DecodedImage.of(grey.T.copy())))
+    assert one != digest(stored(DecodedImage(grey, (0.0, 255.0), (9, 9), inverted=True)))
+    assert one != digest(stored(DecodedImage.of(grey[:, :, None] * np.array([1, 1, 0], np.uint8))))
+    assert digest(stored(DecodedImage.of(np.full((5, 5), 7, np.uint8)))) is None
 
 
 def test_blank_images_are_nobody_s_twins(tmp_path):
@@ -166,13 +166,13 @@ def test_blank_images_are_nobody_s_twins(tmp_path):
     ],
 )
 def test_a_depth_that_is_hardly_used_is_seen(pixels, found):
-    assert shallow(Picture.of(pixels)) is found
+    assert shallow(DecodedImage.of(pixels)) is found
 
 
 def test_a_dead_pixel_does_not_fill_a_depth():
     pixels = np.arange(4096, dtype=np.uint16).reshape(64, 64)
     pixels[5, 5] = 65535
-    assert shallow(Picture.of(pixels))
+    assert shallow(DecodedImage.of(pixels))
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "pgm", "dcm"])

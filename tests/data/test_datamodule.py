@@ -14,7 +14,7 @@ from tests.conftest import write_image
 import medanomaly.data as data
 from medanomaly.data.datamodule import DataError
 from medanomaly.data.table import TableError
-from medanomaly.imaging import ImageError, Reading
+from medanomaly.imaging import ImageError, Preprocessing
 
 RNG = np.random.default_rng(0)
 
@@ -45,7 +45,7 @@ def test_training_sees_normals_only_and_batches_are_the_readers_images(tree):
     batch = module.train_data.__getitems__([0, 2])
     assert not module.train_data.abnormal.any()
     assert batch.image.shape == (2, 3, 10, 10)
-    expected = Reading((10, 10)).load(batch.image_path[1])
+    expected = Preprocessing((10, 10)).load(batch.image_path[1])
     np.testing.assert_array_equal(batch.image[1].permute(1, 2, 0).numpy(), expected)
 
 
@@ -129,7 +129,7 @@ def test_nothing_is_skipped_where_all_can_be_read(tree):
 
 
 def test_skipped_images_reach_the_evidence(tmp_path):
-    from medanomaly.training import run
+    from medanomaly.training.command_line import run
 
     args = [
         "train", "--model", "Autoencoder", "--model.init_args.stages", "2", "--model.init_args.width", "4",

@@ -15,8 +15,8 @@ from tests.imaging.dicom_files import write_dicom
 import medanomaly.data as data
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.table import TableError, complete
-from medanomaly.evidence.run_record import data_section
-from medanomaly.imaging import Reading
+from medanomaly.imaging import Preprocessing
+from medanomaly.runs.run_record import data_section
 
 RNG = np.random.default_rng(0)
 SPLITS = ("train", "val", "test")
@@ -50,7 +50,7 @@ def test_pages_of_a_stack_are_images(tmp_path):
     module.setup()
     assert module.notes == []
     batch = module.val_data.__getitems__([1])
-    expected = Reading((16, 16)).load(tmp_path / "s" / "b.tif#frame=2")
+    expected = Preprocessing((16, 16)).load(tmp_path / "s" / "b.tif#frame=2")
     np.testing.assert_array_equal(batch.image[0].permute(1, 2, 0).numpy(), expected)
     assert module.test_data.__getitems__([2]).gt_mask.any()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medanomaly.decision.conformal import KEPT, calibration, p_value
+from medanomaly.decision.conformal import KEPT, conformal_record, p_value
 from medanomaly.decision.rules import RuleError, choose_threshold
 
 NONE = np.array([])
@@ -47,7 +47,7 @@ def test_p_values_are_their_definition_and_agree_with_the_decision(number, alpha
     if ties:
         normal, new = normal.round(1), new.round(1)
     threshold = choose_threshold("conformal", alpha, normal, NONE)
-    known = calibration(normal, threshold)
+    known = conformal_record(normal, threshold)
     new = np.concatenate([new, normal, [threshold]])
     found = p_value(new, known)
     exact = np.array([(1 + (normal >= score).sum()) / (number + 1) for score in new])

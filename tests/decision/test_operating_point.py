@@ -12,7 +12,7 @@ from anomalib.data import ImageBatch
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.decision import OperatingPoint
-from medanomaly.decision.decider import Decider
+from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.decision.rules import RuleError
 
 TRAINER = SimpleNamespace(sanity_checking=False)
@@ -121,9 +121,11 @@ def test_what_a_rule_keeps_survives_a_checkpoint_of_another_size(rule, value, tm
     assert json.loads(json.dumps(again.record())) == point.record()
     raw = batch(rng.normal(size=30), np.zeros(30, bool))
     again.post_process_batch(raw)
-    np.testing.assert_array_equal(Decider.of(point.record()).abnormal(raw.raw_score.numpy()), raw.pred_label.numpy())
+    np.testing.assert_array_equal(
+        DecisionFunction.of(point.record()).abnormal(raw.raw_score.numpy()), raw.pred_label.numpy()
+    )
     np.testing.assert_allclose(
-        Decider.of(point.record()).score(raw.raw_score.numpy()), raw.pred_score.numpy(), atol=1e-6
+        DecisionFunction.of(point.record()).score(raw.raw_score.numpy()), raw.pred_score.numpy(), atol=1e-6
     )
 
 

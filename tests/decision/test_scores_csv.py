@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medanomaly.decision.change import DecideError, read_scores
+from medanomaly.decision.operating_point_log import DecideError, read_scores
 
 EMPTY = ["", " ", "nan", "NaN", "None", "NA", "N/A", "null", "#N/A"]
 

@@ -199,7 +199,7 @@ def test_base_install_runs_a_bundle(tiny_run, tiny_bundle, tmp_path):
 def test_every_frame_of_a_multi_frame_dicom_gets_a_record(tiny_bundle, tmp_path):
     from tests.imaging import dicom_files
 
-    from medanomaly.edge.infer import infer
+    from medanomaly.edge.batch.infer_inputs import infer
 
     path = tmp_path / "study.dcm"
     dicom_files.write_dicom(path, np.arange(3 * 40 * 40, dtype=np.uint16).reshape(3, 40, 40), 16, NumberOfFrames=3)

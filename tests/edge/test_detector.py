@@ -16,7 +16,7 @@ from tests.conftest import write_image
 from tests.edge.conftest import SIZE, draw_bundle
 
 from medanomaly.edge import BundleError, Detector, Failure, Frame, Result
-from medanomaly.edge.compiling import cache_folder, usable
+from medanomaly.edge.compilation import cache_folder, usable_cache
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(drawn_bundle, tmp_path, monk
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_folder() == tmp_path / ".cache" / "medanomaly"
-    assert usable(False) is None
+    assert usable_cache(False) is None
 
 
 def edited(bundle: Path, folder: Path, **changes) -> Path:

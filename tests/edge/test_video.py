@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from tests.edge.conftest import records
 
-from medanomaly.edge import Failure, Frame, timeline, video
-from medanomaly.edge.infer import Options, infer
+from medanomaly.edge import Failure, Frame, video
+from medanomaly.edge.batch import timeline
+from medanomaly.edge.batch.infer_inputs import Options, infer
 
 FRAMES, RATE = 50, 25
 

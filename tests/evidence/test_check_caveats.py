@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from medanomaly.evidence import honesty
 from medanomaly.evidence.check_caveats import (
     CHECK_CAVEATS,
     SPLIT_CAVEATS,
@@ -13,6 +12,7 @@ from medanomaly.evidence.check_caveats import (
     shortcut,
     subgroups,
 )
+from medanomaly.report import check_cards
 
 
 def figure(value, low=None, high=None, **more):
@@ -151,12 +151,12 @@ def test_a_fill_that_was_not_compared_is_said():
     )
     before["checks"]["covering"]["filled"] = {"reason": "no normal image could be filled"}
     assert "not compared (no normal image could be filled)" in covering(before)["text"]
-    assert honesty.told(before["checks"], figure(0.9), True)[0]["state"] == "good"
+    assert check_cards.check_cards(before["checks"], figure(0.9), True)[0]["state"] == "good"
 
 
 def test_the_page_shows_all_three_and_the_same_verdict_as_the_caveat():
     held_up = filled(cover((0.01, -0.01, 0.03), (0.88, 0.85, 0.9)), (0.32, 0.25, 0.4), own=(0.9, 0.85, 0.95))
-    told = honesty.told(held_up["checks"], figure(0.9), True)[0]
+    told = check_cards.check_cards(held_up["checks"], figure(0.9), True)[0]
     assert told["state"] == "good"
     assert "Filling alone raises the scores of normal images" in told["text"]
     facts = dict(told["facts"])
@@ -165,7 +165,7 @@ def test_the_page_shows_all_three_and_the_same_verdict_as_the_caveat():
     assert facts["likewise, with an equal region elsewhere covered"].startswith("0.870")
     assert facts["the latter minus the former, which decides"].startswith("+0.320")
     assert facts["of these, normal images that pass, but are flagged once filled"] == "2 of 30"
-    falls = honesty.told(filled(held_up, (0.01, -0.02, 0.04))["checks"], figure(0.9), True)[0]
+    falls = check_cards.check_cards(filled(held_up, (0.01, -0.02, 0.04))["checks"], figure(0.9), True)[0]
     assert falls["state"] == "bad"
 
 

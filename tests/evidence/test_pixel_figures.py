@@ -16,8 +16,8 @@ from scipy import ndimage
 from sklearn.metrics import f1_score
 
 from medanomaly.data import Phantom, Table
-from medanomaly.evidence.dice import OverlapCounts
 from medanomaly.evidence.pixel_figures import FROC_SIDE, PixelFigures, block_maximum, froc_points
+from medanomaly.metrics.overlap import OverlapCounts
 from medanomaly.models import Autoencoder
 
 
@@ -173,7 +173,7 @@ class Boxes(Phantom):
 
 
 def test_a_run_holds_dice_at_its_pixel_threshold_and_froc_of_boxes(tmp_path, monkeypatch):
-    monkeypatch.setattr("medanomaly.evidence.writer.render", lambda *args, **kwargs: "")
+    monkeypatch.setattr("medanomaly.runs.writer.render", lambda *args, **kwargs: "")
     for kind in (Phantom, Boxes):
         data = kind(root=tmp_path / "frames", train=16, val=8, test=8, image_size=16)
         model = Autoencoder(stages=2, width=4)

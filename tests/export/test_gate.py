@@ -14,10 +14,10 @@ import pytest
 from medanomaly.cli import main
 from medanomaly.edge import Detector
 from medanomaly.evidence.check_caveats import groups
-from medanomaly.export import ExportError, Run, export_run, gate
-from medanomaly.export.again import batches
+from medanomaly.export import ExportError, TestedRun, export_run, gate
 from medanomaly.export.moved_files import MovedFiles
-from medanomaly.training import run as train
+from medanomaly.runs.rescore import batches
+from medanomaly.training.command_line import run as train
 
 
 def trained(work: Path, model: str, data: str = "Phantom", *options: str) -> Path:
@@ -36,7 +36,7 @@ def trained(work: Path, model: str, data: str = "Phantom", *options: str) -> Pat
             "--data.init_args.test", "7",
             "--data.init_args.image_size", "32",
             *options,
-            "--model.init_args.visualizer", "medanomaly.evidence.writer.EvidenceWriter",
+            "--model.init_args.visualizer", "medanomaly.runs.writer.EvidenceWriter",
             "--model.init_args.visualizer.checks", "false",
             "--trainer.max_epochs", "1",
             "--trainer.logger", "false",
@@ -61,7 +61,7 @@ def test_what_the_pre_processor_does_is_in_the_graph(tmp_path, name):
         assert result.raw_score == pytest.approx(row.raw_score, rel=1e-4)
         assert result.abnormal == row.decision
     # What is rescored is what was tested.
-    found = np.concatenate([batch.pred_score.numpy() for batch in batches(Run.load(run), "test")])
+    found = np.concatenate([batch.pred_score.numpy() for batch in batches(TestedRun.load(run), "test")])
     np.testing.assert_allclose(found, pd.read_csv(run / "predictions.csv")["raw_score"], rtol=1e-5)
     assert main(["verify", str(tmp_path / "bundle"), str(tmp_path / "frames")]) == 0
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_traced_is_refused_with_the_worst_image(tmp_path, capsys,
     assert not (tmp_path / "bundle").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
     # Rescoring goes through the same object, step and hooks and all.
-    found = np.concatenate([batch.pred_score.numpy() for batch in batches(Run.load(run), "test")])
+    found = np.concatenate([batch.pred_score.numpy() for batch in batches(TestedRun.load(run), "test")])
     np.testing.assert_allclose(found, pd.read_csv(run / "predictions.csv")["raw_score"], rtol=1e-5)
 
 
@@ -171,7 +171,7 @@ def test_int8_passes_the_gate_by_its_fidelity(here):
 
 
 def test_a_reduced_bundle_that_ranks_otherwise_is_refused(here):
-    run, found = Run.load("plain/run"), gate.Compared()
+    run, found = TestedRun.load("plain/run"), gate.Compared()
     table = pd.read_csv("plain/run/validation.csv")
     found.names, found.tested = table["path"].tolist(), table["raw_score"].tolist()
     found.got, found.decided = table["raw_score"].tolist()[::-1], [False] * len(table)

@@ -8,14 +8,14 @@ import json
 import pandas as pd
 import pytest
 import torch
-from tests.evidence.small_runs import raising
 from tests.export.test_gate import trained
+from tests.small_runs import raising
 from torchvision.transforms import v2
 
 from medanomaly.cli import main
-from medanomaly.evidence import run_tables as tables
-from medanomaly.evidence.displaced import displaced
+from medanomaly.evidence import predictions as tables
 from medanomaly.export import export_run
+from medanomaly.runs.moved_pixels import displaced
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,17 @@ from openvino import opset13 as ops
 from scipy.stats import spearmanr
 
 from medanomaly.cli import main
-from medanomaly.decision.decider import Decider, record
+from medanomaly.decision.decision_function import DecisionFunction, record
 from medanomaly.decision.rules import fit
 from medanomaly.edge import Bundle, BundleError, Detector
-from medanomaly.edge.compiling import _pinned
+from medanomaly.edge.batch.verify_bundle import verify
+from medanomaly.edge.compilation import _pinned
 from medanomaly.edge.detector import core
-from medanomaly.edge.verify import verify
-from medanomaly.export import ExportError, Run, export_run, quantise, reduced
-from medanomaly.export.cost import differences, fidelity, image_of, refitted, spearman
-from medanomaly.export.graph import to_openvino
-from medanomaly.models.scoring import auroc
+from medanomaly.export import ExportError, TestedRun, export_run, quantise
+from medanomaly.export import precision as reduced
+from medanomaly.export.convert import to_openvino
+from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted, spearman
+from medanomaly.models.training_scores import auroc
 
 RNG = np.random.default_rng(0)
 BF16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -107,7 +108,7 @@ def test_card_says_what_int8_costs(int8, tiny_bundle):
 
 def test_int8_bundle_holds_the_scores_that_it_gives(int8, tiny_run):
     detector, known = Detector(int8, cache=False), pd.read_csv(int8 / "validation.csv")
-    dataset = Run.load(tiny_run).datamodule().subset("val")
+    dataset = TestedRun.load(tiny_run).datamodule().subset("val")
     raw = np.array([detector.score(image_of(dataset, i)).raw_score for i in range(len(dataset))])
     np.testing.assert_allclose(known["raw_score"], raw, rtol=1e-6)
     assert known["abnormal"].tolist() == dataset.abnormal.tolist()
@@ -129,7 +130,7 @@ def test_what_ranks_stays_f32(int8, tiny_run):
     graph = core().read_model(int8 / "model.xml")
     assert sum(op.get_type_name() == "FakeQuantize" for op in graph.get_ops()) > 0
     assert "FakeQuantize" not in after_last_convolution(graph)
-    run = Run.load(tiny_run)
+    run = TestedRun.load(tiny_run)
     kept = quantise._ranking(to_openvino(run.model.model, run.reading.size))
     assert any("sigmoid" in name for name in kept)
     assert not any("prelu" in name.lower() for name in kept)
@@ -279,7 +280,7 @@ def test_the_same_rule_is_asked_of_the_new_scores(rule):
     if rule[0] == "manual":
         assert new["threshold"] == old["threshold"]
     else:
-        assert (Decider.of(new).abnormal(other) == Decider.of(old).abnormal(raw)).all()
+        assert (DecisionFunction.of(new).abnormal(other) == DecisionFunction.of(old).abnormal(raw)).all()
     if rule[0] == "conformal":
         assert new["calibration"] != old["calibration"]
 

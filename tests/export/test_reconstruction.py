@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from medanomaly.edge import Bundle
+from medanomaly.edge.bundle_graph import RECONSTRUCTION, raw_outputs, reconstruction_output
 from medanomaly.edge.detector import core
-from medanomaly.edge.form import Form
-from medanomaly.edge.graph import RECONSTRUCTION, raw_outputs, reconstruction_output
+from medanomaly.edge.input_spec import InputSpec
 from medanomaly.edge.reconstruction import Reconstructor
-from medanomaly.export import Run
-from medanomaly.export.graph import finished, to_openvino
+from medanomaly.export import TestedRun
+from medanomaly.export.convert import finished, to_openvino
 from medanomaly.models.reconstruction import reconstruction_of
 from medanomaly.registry import get, plugins
 
@@ -30,7 +30,9 @@ def test_the_graph_of_each_plugin_holds_its_reconstruction_inside(name, tmp_path
     model = get("model", name)().eval().model
     mark, seen = reconstruction_of(model), []
     assert (mark is None) == (name == "Classifier")
-    ov.save_model(finished(to_openvino(model, (48, 48)), Form(), POINT), tmp_path / "model.xml", compress_to_fp16=False)
+    ov.save_model(
+        finished(to_openvino(model, (48, 48)), InputSpec(), POINT), tmp_path / "model.xml", compress_to_fp16=False
+    )
     graph = core().read_model(tmp_path / "model.xml")
     assert len(graph.outputs) == 4  # more than four are refused by OpenVINO Model API
     part = reconstruction_output(graph)
@@ -48,7 +50,7 @@ def test_the_graph_of_each_plugin_holds_its_reconstruction_inside(name, tmp_path
 
 
 def test_a_bundle_shows_what_its_run_reconstructs(tiny_run, tiny_bundle):
-    run = Run.load(tiny_run)
+    run = TestedRun.load(tiny_run)
     image = RNG.random((*run.reading.size, 3), dtype=np.float32)
     tensor = torch.from_numpy(image).permute(2, 0, 1)[None]
     with torch.no_grad():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medanomaly.imaging import ImageError, Reading
+from medanomaly.imaging import ImageError, Preprocessing
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (40, 52, 3), dtype=np.uint8)
 GREY = PICTURE[:, :, 0]
@@ -26,7 +26,7 @@ WAYS = {
 def test_integers_without_a_white_are_refused_where_white_counts(way, kind, rule):
     image = (PICTURE // 2).astype(kind)
     with pytest.raises(ImageError, match=r"mine.*(int|bool).*Pass \(H, W, 3\)"):
-        WAYS[way](Reading((20, 20), rule), image)
+        WAYS[way](Preprocessing((20, 20), rule), image)
 
 
 @pytest.mark.parametrize("view", ["none", "crop:0.5", "circle", "breast"])
@@ -35,7 +35,7 @@ def test_integers_without_a_white_are_refused_where_white_counts(way, kind, rule
 def test_and_are_the_same_picture_where_the_values_alone_count(kind, rule, view):
     disc = np.hypot(*np.ogrid[-20:20, -26:26]) < 18
     image = np.where(disc[:, :, None], PICTURE | 128, 0).astype(np.uint8)
-    reading = Reading((20, 20), rule, view, "grey" if view == "crop:0.5" else "rgb")
+    reading = Preprocessing((20, 20), rule, view, "grey" if view == "crop:0.5" else "rgb")
     plain = reading.prepare(image)
     # Without a white the views are found between darkest and brightest pixel, here 0 and 255 as well.
     np.testing.assert_allclose(reading.prepare(image.astype(kind)), plain, atol=1e-6)
@@ -43,18 +43,18 @@ def test_and_are_the_same_picture_where_the_values_alone_count(kind, rule, view)
 
 def test_hounsfield_units_need_a_window():
     ct = (PICTURE.astype(np.int16) * 8 - 1024)[:, :, 0]
-    seen = Reading((40, 52), "window:-600,1500").prepare(ct)
+    seen = Preprocessing((40, 52), "window:-600,1500").prepare(ct)
     np.testing.assert_allclose(seen[:, :, 0], np.clip((ct + 600) / 1500 + 0.5, 0, 1), atol=1e-6)
     with pytest.raises(ImageError, match="window"):
-        Reading((40, 52)).prepare(ct)
+        Preprocessing((40, 52)).prepare(ct)
 
 
 @pytest.mark.parametrize("rule", ["dtype", *BY_VALUE])
 def test_plain_types_are_the_same_picture(rule):
-    reading = Reading((20, 20), rule)
+    reading = Preprocessing((20, 20), rule)
     unit = PICTURE / 255
     if rule.startswith("window"):
-        reading, unit = Reading((20, 20), "window:0.4,0.47"), PICTURE / 255
+        reading, unit = Preprocessing((20, 20), "window:0.4,0.47"), PICTURE / 255
     plain = reading.prepare(unit.astype(np.float32))
     for kind in (np.float64, np.longdouble, ">f4", ">f8"):
         np.testing.assert_allclose(reading.prepare(unit.astype(kind)), plain, atol=1e-5)
@@ -69,13 +69,13 @@ def test_grey_may_come_as_two_axes_or_three(kind):
     grey = GREY.astype(kind) / (255 if kind == "float32" else 1)
     grey = grey.astype(kind)
     for way in WAYS.values():
-        plain = way(Reading((20, 20)), np.dstack([grey] * 3))
-        np.testing.assert_allclose(way(Reading((20, 20)), grey), plain, atol=1e-6)
-        np.testing.assert_allclose(way(Reading((20, 20)), grey[:, :, None]), plain, atol=1e-6)
+        plain = way(Preprocessing((20, 20)), np.dstack([grey] * 3))
+        np.testing.assert_allclose(way(Preprocessing((20, 20)), grey), plain, atol=1e-6)
+        np.testing.assert_allclose(way(Preprocessing((20, 20)), grey[:, :, None]), plain, atol=1e-6)
 
 
 def test_views_of_an_array_are_as_good_as_copies():
-    reading = Reading((20, 20))
+    reading = Preprocessing((20, 20))
     for view in (
         PICTURE[:, :, ::-1],
         PICTURE[::-1],
@@ -121,19 +121,21 @@ def test_all_else_is_refused_with_what_to_pass(what, rule):
     image, words = BAD[what]
     for way in WAYS.values():
         with pytest.raises(ImageError, match=f"mine: .*{words}"):
-            way(Reading((20, 20), rule), image)
+            way(Preprocessing((20, 20), rule), image)
 
 
 def test_an_array_that_masks_nothing_is_an_array():
-    np.testing.assert_array_equal(Reading((20, 20)).prepare(np.ma.array(GREY)), Reading((20, 20)).prepare(GREY))
+    np.testing.assert_array_equal(
+        Preprocessing((20, 20)).prepare(np.ma.array(GREY)), Preprocessing((20, 20)).prepare(GREY)
+    )
 
 
 @pytest.mark.parametrize("kind", ["bool", "uint8", "int64"])
 def test_a_mask_is_marked_where_it_is_not_0(kind):
     mask = (GREY > 128).astype(kind) * (1 if kind == "bool" else 255)
     mask = mask.astype(kind)
-    seen = Reading((20, 26)).prepare_pair(PICTURE, mask)[1]
-    np.testing.assert_array_equal(seen, Reading((20, 26)).prepare_mask(GREY > 128))
+    seen = Preprocessing((20, 26)).prepare_pair(PICTURE, mask)[1]
+    np.testing.assert_array_equal(seen, Preprocessing((20, 26)).prepare_mask(GREY > 128))
 
 
 @pytest.mark.parametrize(
@@ -141,4 +143,4 @@ def test_a_mask_is_marked_where_it_is_not_0(kind):
 )
 def test_a_mask_of_another_kind_is_refused(mask):
     with pytest.raises(ImageError, match=r"drawn: .*Pass a mask"):
-        Reading((20, 26)).prepare_mask(mask, "drawn")
+        Preprocessing((20, 26)).prepare_mask(mask, "drawn")

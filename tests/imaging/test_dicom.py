@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from tests.imaging.dicom_files import dataset, write_dicom
 
-from medanomaly.imaging import ImageError, Reading, decode, decode_mask, frames, inside, split_frame
+from medanomaly.imaging import ImageError, Preprocessing, decode, decode_mask, frames, inside, split_frame
 
 RNG = np.random.default_rng(0)
 
@@ -38,7 +38,7 @@ def test_a_ramp_comes_back_to_one_part_in_two_to_the_bits(tmp_path, bits, signed
     assert image.shape == (*stored.shape, 3)
     assert np.abs(image - expected[:, :, None]).max() < 0.1 / 2**bits
     assert len(np.unique(image)) == 2**bits  # no two grey levels fall together
-    np.testing.assert_allclose(Reading(stored.shape).load(path), image, atol=1e-7)
+    np.testing.assert_allclose(Preprocessing(stored.shape).load(path), image, atol=1e-7)
 
 
 @pytest.mark.parametrize("bits", [8, 12, 16])
@@ -48,7 +48,7 @@ def test_minmax_stretches_and_keeps_bright_bright(tmp_path, bits, photometric):
     path = write_dicom(tmp_path / "ramp.dcm", stored, bits, photometric)
     expected = 1 - share if photometric == "MONOCHROME1" else share
     for rule in ("minmax", "percentile:0,100", "equalise"):
-        assert np.abs(Reading(stored.shape, rule).load(path) - expected[:, :, None]).max() < 1 / 2**bits
+        assert np.abs(Preprocessing(stored.shape, rule).load(path) - expected[:, :, None]).max() < 1 / 2**bits
 
 
 def test_a_negative_slope_keeps_low_values_dark(tmp_path):
@@ -82,7 +82,7 @@ def test_a_window_of_ones_own_takes_the_place_of_the_files(tmp_path):
             tmp_path / "ct.dcm", (hounsfield + 1024).astype(np.uint16), 12, photometric,
             RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=40, WindowWidth=400,
         )  # fmt: skip
-        image = Reading((64, 64), "window:-600,1500").load(path)[..., 0]
+        image = Preprocessing((64, 64), "window:-600,1500").load(path)[..., 0]
         expected = np.clip((hounsfield + 600) / 1500 + 0.5, 0, 1)
         np.testing.assert_allclose(image, 1 - expected if photometric == "MONOCHROME1" else expected, atol=1e-5)
 
@@ -170,7 +170,7 @@ def test_padding_becomes_dark_and_does_not_stretch_the_rest(tmp_path, photometri
     stored = np.linspace(100, 200, 64).round().astype(np.int16).reshape(8, 8)
     stored[0] = -2000
     path = write_dicom(tmp_path / "a.dcm", stored, 16, photometric, PixelPaddingValue=-2000)
-    image = Reading((8, 8), "minmax").load(path)
+    image = Preprocessing((8, 8), "minmax").load(path)
     assert (image[0] == 0).all()
     assert image[1:].min() < 0.01
     assert image[1:].max() > 0.99
@@ -277,8 +277,8 @@ def test_a_film_wrapped_in_dicom_reads_as_the_film(real_data, tmp_path, bits, ph
     stored = (2**bits - 1 - stored).astype(np.uint16) if photometric == "MONOCHROME1" else stored
     path = write_dicom(tmp_path / "film.dcm", stored, bits, photometric)
     plain = real_data / "mias" / "full_pgm_sample" / "mdb003.pgm"
-    assert np.abs(Reading((256, 256)).load(path) - Reading((256, 256)).load(plain)).max() < 1e-3
-    breast = Reading((256, 256), field_of_view="breast")  # the skin line may move by a pixel with the depth
+    assert np.abs(Preprocessing((256, 256)).load(path) - Preprocessing((256, 256)).load(plain)).max() < 1e-3
+    breast = Preprocessing((256, 256), field_of_view="breast")  # the skin line may move by a pixel with the depth
     assert np.abs(breast.load(path) - breast.load(plain)).mean() < 2e-3
 
 
@@ -294,5 +294,5 @@ def test_sample_files_open(real_data, name):
     assert 0 <= image.min() < image.max() <= 1
     if name.startswith("MR_small_"):
         np.testing.assert_array_equal(image, decode(real_data / "dicom" / "MR_small.dcm"))
-    stretched = Reading((64, 64), "minmax").load(path)
+    stretched = Preprocessing((64, 64), "minmax").load(path)
     assert stretched.std() > 0.05

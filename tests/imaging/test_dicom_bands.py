@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from tests.imaging.dicom_files import write_dicom
 
-from medanomaly.imaging import bands
+from medanomaly.imaging import banded_resize
 from medanomaly.imaging.decode import read
 from medanomaly.imaging.dicom_open import open_dicom
 from medanomaly.imaging.dicom_pixels import stored_values
@@ -54,7 +54,7 @@ KINDS = {
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_step_is_one_of_single_pixels(tmp_path, monkeypatch, kind, dtype, photometric):
-    monkeypatch.setattr(bands, "_VALUES", 300)
+    monkeypatch.setattr(banded_resize, "_VALUES", 300)
     bits = {"uint8": 8, "uint16": 12, "int16": 12, "int32": 24}[dtype]
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if dtype[0] == "i" else (0, 2**bits)
     stored = np.random.default_rng(0).integers(low, high, (61, 47)).astype(dtype)
@@ -68,7 +68,7 @@ def test_every_step_is_one_of_single_pixels(tmp_path, monkeypatch, kind, dtype, 
 
 @pytest.mark.parametrize("rest", [5, 17])
 def test_padding_beside_one_value_stays(tmp_path, monkeypatch, rest):
-    monkeypatch.setattr(bands, "_VALUES", 60)
+    monkeypatch.setattr(banded_resize, "_VALUES", 60)
     stored = np.full((30, 20), 5, np.uint16)
     stored[20:] = rest  # some bands hold padding alone
     path = write_dicom(tmp_path / "x.dcm", stored, 12, PixelPaddingValue=5)

@@ -26,7 +26,7 @@ from tests.imaging.dicom_files import SECONDARY_CAPTURE, dataset, in_rle, write_
 from medanomaly.imaging import ImageError, decode, decode_mask, frames, looks_like_dicom
 from medanomaly.imaging.decode import read
 from medanomaly.imaging.dicom_head import is_dicom
-from medanomaly.imaging.search import search
+from medanomaly.imaging.find_images import search
 
 GREY = (np.add.outer(np.arange(16), np.arange(16)) * 8).astype(np.uint8)
 STORAGE = "1.2.840.10008.5.1.4.1.1."

@@ -12,7 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
 
-from medanomaly.imaging import ImageError, Reading, decode_mask, frames, looks_like_dicom
+from medanomaly.imaging import ImageError, Preprocessing, decode_mask, frames, looks_like_dicom
 from medanomaly.imaging.decode import read
 
 ROOT = Path(pydicom.__file__).parent / "data"
@@ -118,7 +118,7 @@ def test_segmentations_are_no_images(path):
 @pytest.mark.parametrize("path", [path for path in IMAGES if "Dose" in sop(path)], ids=name)
 def test_doses_are_read_and_never_scored(path):
     """Their values are those of pydicom, see above."""
-    for load in (Reading((8, 8)).load, Reading((8, 8), intensity="minmax").load_placed):
+    for load in (Preprocessing((8, 8)).load, Preprocessing((8, 8), intensity="minmax").load_placed):
         with pytest.raises(ImageError, match="is a dose distribution.*not an image"):
             load(frames(path)[0])
 

@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, JPEG2000Lossless
 from tests.imaging.dicom_files import by_gdcm, dataset, in_rle, write_dicom
 
-from medanomaly.imaging import ImageError, Reading, decode, decode_mask
+from medanomaly.imaging import ImageError, Preprocessing, decode, decode_mask
 from medanomaly.imaging.decode import read
 
 RAMP = (np.add.outer(np.arange(32), np.arange(32)) * 60).astype(np.uint16)  # up to 3720: 12 bits
@@ -277,7 +277,7 @@ def test_floats(tmp_path, kind):
     setattr(data, "FloatPixelData" if kind == "f4" else "DoubleFloatPixelData", values.tobytes())
     path = saved(data, tmp_path / "a.dcm", SOPClassUID="1.2.840.10008.5.1.4.1.1.4")
     np.testing.assert_allclose(decode(path)[..., 0], values, atol=1e-7)
-    np.testing.assert_allclose(Reading((8, 8), "minmax").load(path)[..., 0], values, atol=1e-6)
+    np.testing.assert_allclose(Preprocessing((8, 8), "minmax").load(path)[..., 0], values, atol=1e-6)
     data.WindowCenter, data.WindowWidth, data.VOILUTFunction = 0.5, 0.5, "LINEAR_EXACT"
     np.testing.assert_allclose(decode(saved(data, path))[..., 0], np.clip((values - 0.5) / 0.5 + 0.5, 0, 1), atol=1e-6)
     del data.WindowCenter

@@ -18,7 +18,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, RLELossless
 from tests.imaging.dicom_files import dataset
 
-from medanomaly.imaging import ImageError, Reading, decode
+from medanomaly.imaging import ImageError, Preprocessing, decode
 
 MUTATIONS = ("truncate", "flip", "flip header", "wrong header", "huge", "none")
 FILES = 500
@@ -122,7 +122,7 @@ def test_healthy_files_are_read(tmp_path):
         assert decode(tmp_path / name).shape == (48, 64, 3)
 
 
-def _read(path, reading: Reading) -> tuple[np.ndarray, np.ndarray, str]:
+def _read(path, reading: Preprocessing) -> tuple[np.ndarray, np.ndarray, str]:
     try:
         return decode(path), reading.load(path), ""
     except ImageError as error:
@@ -134,7 +134,7 @@ def test_five_hundred_damaged_files(tmp_path, limit):
     healthy = _healthy()
     names = list(healthy)
     outcomes: dict[str, list[int]] = {how: [0, 0] for how in MUTATIONS}
-    reading = Reading((16, 16), "minmax")
+    reading = Preprocessing((16, 16), "minmax")
     tracemalloc.start()
     for seed in range(FILES):
         rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 from tests.imaging.dicom_files import by_gdcm, dataset, in_rle
 
-from medanomaly.imaging import ImageError, Reading, decode
+from medanomaly.imaging import ImageError, Preprocessing, decode
 
 MUTATIONS = ("truncate", "flip", "flip header", "flip picture", "cut out", "repeat")
 ROUNDS = 6
@@ -81,7 +81,7 @@ def address(path, name: str):
     return f"{path}#frame=2" if name == "deflated" else path
 
 
-def tried(path, reading: Reading) -> tuple[np.ndarray, np.ndarray, str]:
+def tried(path, reading: Preprocessing) -> tuple[np.ndarray, np.ndarray, str]:
     try:
         return decode(path), reading.load(path), ""
     except ImageError as error:
@@ -98,7 +98,7 @@ def test_healthy_files_are_read(tmp_path, healthy):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damaged_files(tmp_path, healthy, capfd):
-    reading = Reading((16, 16), "minmax")
+    reading = Preprocessing((16, 16), "minmax")
     images = errors = 0
     for number, (name, content) in enumerate(healthy.items()):
         for how in MUTATIONS:

@@ -22,7 +22,7 @@ from PIL import Image
 from tests.imaging.test_pnm import pnm
 from tests.imaging.tiff_files import ALPHA, AS, COLOUR, GREY
 
-from medanomaly.imaging import ImageError, Reading, decode, decode_mask, frames
+from medanomaly.imaging import ImageError, Preprocessing, decode, decode_mask, frames
 
 MUTATIONS = ("truncate", "flip", "flip directory", "entry", "huge", "none")
 FILES = 600
@@ -133,7 +133,7 @@ def test_healthy_files_are_read(tmp_path):
             assert decode(address).shape == (*GREY.shape, 3)
 
 
-def _read(path: Path, reading: Reading) -> tuple[str, np.ndarray, np.ndarray, str]:
+def _read(path: Path, reading: Preprocessing) -> tuple[str, np.ndarray, np.ndarray, str]:
     try:
         address = frames(path)[0]
         image, small = decode(address), reading.load(address)
@@ -150,7 +150,7 @@ def test_six_hundred_damaged_files(tmp_path, limit):
     whole = healthy()
     names = list(whole)
     outcomes: dict[str, list[int]] = {how: [0, 0] for how in MUTATIONS}
-    reading = Reading((16, 16), "minmax")
+    reading = Preprocessing((16, 16), "minmax")
     tracemalloc.start()
     for seed in range(FILES):
         rng = np.random.default_rng(seed)

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from medanomaly.imaging import Reading, decode
+from medanomaly.imaging import Preprocessing, decode
+from medanomaly.imaging.area_average import _weights, shrink
 from medanomaly.imaging.decode import read
-from medanomaly.imaging.picture import Picture
-from medanomaly.imaging.shrink import _weights, shrink
+from medanomaly.imaging.decoded_image import DecodedImage
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_grey_file_reads_as_its_colours_would(plane, tmp_path, suffix, dtype, 
     assert read(path).pixels.ndim == 2
     colour = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     assert np.array_equal(decode(path), colour)
-    reading = Reading((size, size), intensity=rule)
+    reading = Preprocessing((size, size), intensity=rule)
     # A JPEG may be read at a half or less, where its own averages differ from ours by a grey level.
     limit = 2e-6 if suffix != ".jpg" or size > 256 else 0.01
     assert np.abs(reading.load(path) - reading.prepare(colour)).max() < limit
@@ -60,10 +60,10 @@ def test_the_table_is_the_arithmetic(depth, inverted):
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
     by_hand = np.clip((pixels.astype(np.float32) - np.float32(depth[0])) / np.float32(depth[1] - depth[0]), 0, 1)
     expected = 1 - by_hand if inverted else by_hand
-    assert np.array_equal(Picture(pixels, depth, (16, 16), inverted).unit(), expected)
+    assert np.array_equal(DecodedImage(pixels, depth, (16, 16), inverted).unit(), expected)
     # uint16 goes the other way, and changes nothing of what it was given.
     wide = pixels.astype(np.uint16)
-    assert np.array_equal(Picture(wide, depth, (16, 16), inverted).unit(), expected)
+    assert np.array_equal(DecodedImage(wide, depth, (16, 16), inverted).unit(), expected)
     assert np.array_equal(wide, pixels)
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 _PEAK = """
 import numpy as np
 from medanomaly.edge import Result
-from medanomaly.imaging import Place, Reading
+from medanomaly.imaging import Placement, Preprocessing
 
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
@@ -54,14 +54,14 @@ def tile(dtype: str, channels: int = 3) -> np.ndarray:
 def test_a_colour_picture_takes_its_pixels_and_one_copy(tmp_path, options):
     path = write_image(tmp_path / "x.png", np.tile(tile("uint8"), (100, 100, 1)))
     small = write_image(tmp_path / "small.png", tile("uint8"))
-    reading = f"Reading((30, 30), {options})"
+    reading = f"Preprocessing((30, 30), {options})"
     # OpenCV keeps a copy while it decodes. Floats of all pixels would be four more.
     assert peak(f"after(lambda: {reading}.load({str(path)!r}), lambda: {reading}.load({str(small)!r}))") < 3 * 48e6
 
 
 def test_masks_and_maps_of_the_original_size_take_what_they_hold():
     made = "Result('x', 0.5, 0.5, False, np.zeros((64, 64, 3), np.float32), np.zeros((64, 64), np.float32), "
-    made += "(np.float32(0.1), np.float32(1)), place=Place((4000, 4000), 0, 0, 4000, 4000))"
+    made += "(np.float32(0.1), np.float32(1)), place=Placement((4000, 4000), 0, 0, 4000, 4000))"
     for name, size in (("mask", 1), ("map", 2), ("heat", 4)):
         assert peak(f"after({made}.{name}_at_original)") < size * 16e6 + 40e6
 
@@ -96,6 +96,6 @@ def test_other_files_take_few_copies_of_what_they_store(tmp_path, kind, stored, 
             header |= {"RescaleSlope": 2, "RescaleIntercept": -7} if kind == "rescaled" else {}
             header |= {"PixelPaddingValue": int(grey[0, 0])} if kind == "padded" else {}
             paths.append(write_dicom(path.with_suffix(".dcm"), grey, 12, "MONOCHROME1", **header))
-    small, large = (f"lambda: Reading((30, 30)).load({str(path)!r})" for path in paths)
+    small, large = (f"lambda: Preprocessing((30, 30)).load({str(path)!r})" for path in paths)
     # Of a grey DICOM the words of the file, those read and their floats, which take two: 64 bits on the way take more.
     assert peak(f"after({large}, {small})") < most * stored

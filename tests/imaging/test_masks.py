@@ -13,7 +13,7 @@ from tests.conftest import write_image
 from tests.imaging.dicom_files import dataset
 from tests.imaging.tiff_files import write
 
-from medanomaly.imaging import ImageError, Reading, decode_mask
+from medanomaly.imaging import ImageError, Preprocessing, decode_mask
 
 
 def dots() -> np.ndarray:
@@ -41,7 +41,7 @@ def test_a_jpeg_mask_keeps_its_dots(tmp_path, quality, progressive, colour):
     seen = decode_mask(tmp_path / "m.jpg")
     assert regions(seen) == regions(mask > 0)
     assert seen.sum() == pytest.approx((mask > 0).sum(), rel=0.12 if colour else 0.06)
-    assert Reading((160, 240)).load_mask(tmp_path / "m.jpg").sum() == seen.sum()
+    assert Preprocessing((160, 240)).load_mask(tmp_path / "m.jpg").sum() == seen.sum()
 
 
 @pytest.mark.parametrize("quality", [60, 95])

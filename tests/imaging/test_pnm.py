@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import pytest
 
-from medanomaly.imaging import ImageError, Reading, decode, frames
+from medanomaly.imaging import ImageError, Preprocessing, decode, frames
 from medanomaly.imaging.decode import read
 
 RNG = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def test_the_largest_value_is_white(tmp_path, kind, white):
     picture = read(path)
     np.testing.assert_array_equal(picture.pixels, array)
     np.testing.assert_allclose(picture.unit(), array / white, atol=1e-6)
-    seen = Reading((9, 13)).load(path)
+    seen = Preprocessing((9, 13)).load(path)
     np.testing.assert_allclose(seen, np.broadcast_to((array / white).reshape(9, 13, -1), (9, 13, 3)), atol=1e-6)
     assert decode(path).dtype == {255: np.uint8, 65535: np.uint16}.get(white, np.float32)
 

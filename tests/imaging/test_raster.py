@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.conftest import write_image
 
-from medanomaly.imaging import ImageError, Reading, decode, decode_mask
+from medanomaly.imaging import ImageError, Preprocessing, decode, decode_mask
 from medanomaly.imaging.decode import read
 
 RNG = np.random.default_rng(0)
@@ -48,7 +48,7 @@ def test_exif_orientation_is_applied_once_to_image_and_mask_alike(tmp_path, orie
     np.testing.assert_array_equal(decode(path), upright)
     np.testing.assert_array_equal(decode_mask(path), (upright > 127).any(axis=2))
     # Reduced decoding turns it too, and masks are held against the upright size.
-    reading = Reading((12, 12))
+    reading = Preprocessing((12, 12))
     mask = write_image(tmp_path / "mask.png", np.full(upright.shape[:2], 255, np.uint8))
     image, marked = reading.load_pair(path, mask)
     assert marked.all()
@@ -65,7 +65,7 @@ def test_a_jpeg_decoded_reduced_is_the_same_picture(tmp_path, shape, field_of_vi
     if field_of_view == "crop:451" and min(shape) < 451:
         pytest.skip("the crop is larger than the picture")
     path = write_image(tmp_path / "a.jpg", soft(*shape))
-    reading = Reading((48, 40), field_of_view=field_of_view)
+    reading = Preprocessing((48, 40), field_of_view=field_of_view)
     reduced, full = reading.load(path), reading.prepare(decode(path))
     assert np.abs(reduced - full).mean() * 255 < 3.5  # of noise with a spread of 40; a shift by one gives 10 and more
     # A shift by half a pixel of the reduced picture would show here: no shift fits better than none.
@@ -80,7 +80,7 @@ def test_a_jpeg_decoded_reduced_is_the_same_picture(tmp_path, shape, field_of_vi
 )  # fmt: skip
 def test_how_far_a_jpeg_is_reduced(tmp_path, size, field_of_view, expected):
     path = write_image(tmp_path / "a.jpg", soft(512, 600))
-    reading = Reading(size, field_of_view=field_of_view)
+    reading = Preprocessing(size, field_of_view=field_of_view)
     picture = read(path, reading._reduction)
     assert picture.shape == (512, 600)
     assert picture.pixels.shape[:2] == (512 // expected, 600 // expected)
@@ -90,12 +90,12 @@ def test_load_pair_checks_the_mask_against_the_size_in_the_file(tmp_path):
     path = write_image(tmp_path / "a.jpg", soft(256, 256))
     square = np.zeros((256, 256), np.uint8)
     square[64:128, 128:192] = 255
-    image, mask = Reading((32, 32)).load_pair(path, write_image(tmp_path / "m.png", square))
+    image, mask = Preprocessing((32, 32)).load_pair(path, write_image(tmp_path / "m.png", square))
     assert image.shape == (32, 32, 3)
     np.testing.assert_array_equal(np.argwhere(mask)[[0, -1]], [[8, 16], [15, 23]])
     with pytest.raises(ImageError, match=r"s\.png.*32×32.*256×256"):
-        Reading((32, 32)).load_pair(path, write_image(tmp_path / "s.png", square[::8, ::8]))
-    assert Reading((32, 32)).load_pair(path)[1] is None
+        Preprocessing((32, 32)).load_pair(path, write_image(tmp_path / "s.png", square[::8, ::8]))
+    assert Preprocessing((32, 32)).load_pair(path)[1] is None
 
 
 @pytest.mark.parametrize(("suffix", "dtype"), [(".pgm", np.uint8), (".pgm", np.uint16), (".bmp", np.uint8)])
@@ -108,7 +108,7 @@ def test_pgm_and_bmp_keep_every_value(tmp_path, suffix, dtype):
 def test_a_pgm_is_scaled_by_the_largest_value_it_names(tmp_path):
     array = RNG.integers(0, 4096, (20, 30), dtype=np.uint16)
     (tmp_path / "a.pgm").write_bytes(b"P5\n# 12 bit\n30 20\n4095\n" + array.astype(">u2").tobytes())
-    image = Reading((20, 30)).load(tmp_path / "a.pgm")
+    image = Preprocessing((20, 30)).load(tmp_path / "a.pgm")
     np.testing.assert_allclose(image[..., 0], array / 4095, atol=1e-5)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.imaging.test_raster import UPRIGHT
 from tests.imaging.tiff_files import ALPHA, AS, COLOUR, GREY, by_hand, write
 
-from medanomaly.imaging import Reading, decode
+from medanomaly.imaging import Preprocessing, decode
 from medanomaly.imaging.decode import read
 
 COMPRESSIONS = [
@@ -70,8 +70,8 @@ def test_grey_with_alpha_keeps_its_depth(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "int16", "float32"])
 def test_white_is_zero(tmp_path, kind):
     path = write(tmp_path / "w.tif", AS[kind](GREY), photometric="miniswhite", compression="lzw")
-    seen, shape = Reading(GREY.shape).load(path)[:, :, 0], GREY.shape
-    plain = Reading(shape).load(write(tmp_path / "b.tif", AS[kind](GREY)))[:, :, 0]
+    seen, shape = Preprocessing(GREY.shape).load(path)[:, :, 0], GREY.shape
+    plain = Preprocessing(shape).load(write(tmp_path / "b.tif", AS[kind](GREY)))[:, :, 0]
     np.testing.assert_allclose(seen, 1 - plain, atol=1e-6)
 
 

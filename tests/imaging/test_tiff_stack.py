@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from tests.imaging.tiff_files import COLOUR, GREY, write
 
-from medanomaly.imaging import ImageError, Reading, decode, frames
+from medanomaly.imaging import ImageError, Preprocessing, decode, frames
 
 
 def stacked(number: int, shape: tuple[int, int] = (16, 20), kind: str = "uint16") -> np.ndarray:
@@ -101,7 +101,7 @@ def test_no_more_is_read_of_a_file_than_the_picture(tmp_path, monkeypatch):
 
 
 def test_a_frame_of_two_thousand_takes_as_long_as_one_of_25(tmp_path):
-    reading, seconds = Reading((32, 32)), {}
+    reading, seconds = Preprocessing((32, 32)), {}
     for number in (25, 2000):
         tifffile.imwrite(tmp_path / f"{number}.tif", stacked(number, (64, 64)), photometric="minisblack")
     for number, repeat in ((25, 10), (2000, 1), (25, 10), (2000, 1)):  # the least of two

@@ -15,8 +15,8 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 
-from medanomaly import ranks
-from medanomaly.export import Run
+from medanomaly import distributed as ranks
+from medanomaly.export import TestedRun
 from medanomaly.registry import plugins
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def differences(one: dict, other: dict) -> dict[str, float]:
 
 def again(run_folder: Path, out: Path) -> tuple[dict, dict]:
     """Validate and test a run's weights in this process; returns the state before and after."""
-    run = Run.load(run_folder)
+    run = TestedRun.load(run_folder)
     before = {key: value.clone() for key, value in run.model.state_dict().items()}
     options: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}
     trainer, module = Trainer(default_root_dir=out, **options), run.datamodule()
@@ -155,8 +155,8 @@ def test_shares_are_put_back_in_order():
 
 def test_alone_nothing_changes():
     rows = [1, 2]
-    assert ranks.all_rows(rows) is rows
-    assert (ranks.number(), ranks.rank(), ranks.share(3.0), ranks.counts(3)) == (1, 0, 1.0, [3])
+    assert ranks.gather_rows(rows) is rows
+    assert (ranks.world_size(), ranks.rank(), ranks.share(3.0), ranks.gather_numbers(3)) == (1, 0, 1.0, [3])
     value = torch.rand(4, 2)
     assert torch.equal(ranks.batch_mean(value), value.mean(dim=0, keepdim=True))
 
@@ -172,7 +172,7 @@ def worker(number: int, folder: str) -> None:
     ranks.mean_gradients([weight])
     module = torch.nn.Module()
     module.register_buffer("grown", torch.full((number + 2,), float(number)))
-    ranks.same_buffers(module)
+    ranks.sync_buffers(module)
     torch.save((weight.grad, module.grown), f"{folder}/{number}.pt")
     torch.distributed.destroy_process_group()
 

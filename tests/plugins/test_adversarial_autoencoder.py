@@ -6,8 +6,8 @@ from anomalib.engine import Engine
 
 import medanomaly.data as data
 from medanomaly.edge.detector import core
-from medanomaly.export.bundle import to_openvino
-from medanomaly.models.positive import positive
+from medanomaly.export.write_bundle import to_openvino
+from medanomaly.models.positive import positive_score
 from medanomaly_adversarial_autoencoder import AdversarialAutoencoder
 from medanomaly_adversarial_autoencoder.criterion import Criterion
 from medanomaly_adversarial_autoencoder.rejection import Rejection
@@ -37,7 +37,7 @@ def images(number: int, size: int = 32) -> torch.Tensor:
 
 def test_positive_is_the_root_and_keeps_every_order():
     z = torch.cat([-torch.logspace(6, -3, 50), torch.zeros(1), torch.logspace(-3, 6, 50)])
-    value = positive(z)
+    value = positive_score(z)
     assert (value > 0).all()
     assert (value.diff() > 0).all()
     torch.testing.assert_close(value.double() - 1 / value.double(), z.double(), rtol=1e-5, atol=1e-6)

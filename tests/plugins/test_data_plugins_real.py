@@ -120,7 +120,7 @@ TRAINED = {
 @pytest.mark.slow
 @pytest.mark.parametrize("config", TRAINED)
 def test_one_epoch_from_each_configuration(real_data, tmp_path, config):
-    from medanomaly.training import run
+    from medanomaly.training.command_line import run
 
     status = run(
         [

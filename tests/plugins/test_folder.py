@@ -17,8 +17,8 @@ from tests.imaging.dicom_files import write_dicom
 from medanomaly.data import Folder
 from medanomaly.data.datamodule import DataError
 from medanomaly.data.table import TableError
-from medanomaly.evidence.run_record import data_section
 from medanomaly.imaging import several
+from medanomaly.runs.run_record import data_section
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -174,8 +174,8 @@ def test_several_masks_mark_what_any_of_them_marks(tmp_path):
     for mask in test.__getitems__(rows).gt_mask.numpy():
         np.testing.assert_array_equal(mask, (left | right) > 0)
     assert any((tmp_path / "kept").iterdir())  # a cell with several masks has a stamp
-    from medanomaly.data.check import check
-    from medanomaly.data.content import content
+    from medanomaly.data.check_data import check
+    from medanomaly.data.dataset_digest import content
 
     assert check(module).unreadable == []
     before = content(module)
@@ -565,7 +565,7 @@ def test_dicom_without_suffix_and_frames_of_one_file(tmp_path):
     assert not module.groups_known
     row = table[table["image_path"].str.endswith("b.tif#frame=2")].iloc[0]
     assert row["mask_path"].endswith("masks/b.tif#frame=2")
-    from medanomaly.data.check import check
+    from medanomaly.data.check_data import check
 
     assert check(module).ok
 
@@ -582,7 +582,7 @@ def test_a_mask_with_other_frames_is_refused(tmp_path):
 
 def test_training_on_folders_as_they_are_sent(tmp_path):
     """Files of the system, masks beside images, patients in folders, and a file of several frames: trained and tested."""
-    from tests.test_run import command
+    from tests.training.test_run import command
 
     rng = np.random.default_rng(0)
     for i in range(12):

@@ -11,7 +11,7 @@ from torch import nn
 
 from medanomaly.data import Phantom
 from medanomaly.models.backbone import BackboneError, FeatureNetwork, feature_network
-from medanomaly.models.maps import MapScore
+from medanomaly.models.error_maps import MapScore
 from medanomaly_perceptual_autoencoder import PerceptualAutoencoder
 from medanomaly_perceptual_autoencoder.residual import ResidualAutoencoder
 from medanomaly_perceptual_autoencoder.torch_model import PerceptualModel

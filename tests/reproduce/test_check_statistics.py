@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tools import check_statistics as check
 
-from medanomaly.evidence.metrics import GroupBootstrap, Ranking
+from medanomaly.metrics.ranking import GroupBootstrap, Ranking
 
 
 @pytest.fixture

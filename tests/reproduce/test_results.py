@@ -10,8 +10,8 @@ import yaml
 from tests.conftest import write_image
 from tools import results
 
-from medanomaly.data.content import digests
-from medanomaly.evidence.metrics import Ranking
+from medanomaly.data.dataset_digest import digests
+from medanomaly.metrics.ranking import Ranking
 
 ONE = {"name": "local contrast", "direction": "low", "chosen_on": "validation", "auroc": 0.853, "settled": True}
 

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.decision.decider import Decider, record
+from medanomaly.decision.decision_function import DecisionFunction, record
 from medanomaly.decision.rules import fit
-from medanomaly.evidence import run_tables
-from medanomaly.evidence.estimates import estimate, proportion
+from medanomaly.evidence import predictions as run_tables
+from medanomaly.evidence.bootstrap_figures import estimate, proportion
 from medanomaly.evidence.image_figures import DRAWS, image_metrics
-from medanomaly.evidence.metrics import GroupBootstrap, Ranking
-from medanomaly.evidence.run_tables import PREDICTIONS, VALIDATION, ranked
+from medanomaly.evidence.predictions import PREDICTIONS, VALIDATION, ranking_scores
+from medanomaly.metrics.ranking import GroupBootstrap, Ranking
 
 #: Figures of decisions that cells keep, by their names in the evidence.
 DECISION = ("sensitivity", "specificity", "precision", "f1", "balanced_accuracy")
@@ -41,13 +41,13 @@ class Tested:
     def load(cls, folder: Path) -> Tested:
         """Read a folder; validation images are decided and ranked as the test images are."""
         evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
-        validation = run_tables.decided(run_tables.read(folder / VALIDATION), evidence["operating_point"])
+        validation = run_tables.with_decisions(run_tables.read(folder / VALIDATION), evidence["operating_point"])
         return cls(folder, evidence, run_tables.read(folder / PREDICTIONS), validation)
 
 
 def auroc(rows: pd.DataFrame, column: str | None = None) -> dict[str, Any]:
     """AUROC of rows by the score that decides, or by a column, with its interval by drawing groups."""
-    scores = ranked(rows) if column is None else rows[column].to_numpy(dtype=np.float64)
+    scores = ranking_scores(rows) if column is None else rows[column].to_numpy(dtype=np.float64)
     ranking = Ranking(scores, rows["abnormal"].to_numpy(dtype=bool))
     return estimate(ranking.auroc, GroupBootstrap(rows["group"], DRAWS), "one class is missing")
 
@@ -81,10 +81,10 @@ def decided(
     abnormal = validation["abnormal"].to_numpy(dtype=bool)
     scores = validation[column].to_numpy(dtype=np.float64)
     counts = {"normal": int((~abnormal).sum()), "abnormal": int(abnormal.sum())}
-    decider = Decider.of(record(rule, value, fit(rule, value, scores, abnormal), scores[~abnormal], counts))
+    decider = DecisionFunction.of(record(rule, value, fit(rule, value, scores, abnormal), scores[~abnormal], counts))
     raw = rows[column].to_numpy(dtype=np.float32)
     new = rows.drop(columns="distance", errors="ignore").assign(raw_score=raw, decision=decider.abnormal(raw))
-    return new if decider.centre is None else new.assign(distance=decider.deciding(raw))
+    return new if decider.centre is None else new.assign(distance=decider.ranking_score(raw))
 
 
 def decisions(rows: pd.DataFrame, prefix: str = "") -> dict[str, Any]:
@@ -125,8 +125,8 @@ def sensitivity_at(rows: pd.DataFrame, false_positive_rate: float) -> dict[str, 
         rows: Test images; artificial ones are best left out first.
         false_positive_rate: In (0, 1).
     """
-    found = decided(rows.assign(raw_score=ranked(rows)), rows.assign(raw_score=ranked(rows)), "specificity",
-                    1 - false_positive_rate)  # fmt: skip
+    ranked = rows.assign(raw_score=ranking_scores(rows))
+    found = decided(ranked, ranked, "specificity", 1 - false_positive_rate)
     return image_metrics(found)["sensitivity"]
 
 

@@ -12,7 +12,7 @@ import yaml
 from tools.reproduce.places import DATA, expand, folder
 from tools.reproduce.training import LOOKS, Training
 
-from medanomaly.data.content import content_of, file_lines
+from medanomaly.data.dataset_digest import content_of, file_lines
 
 
 def data_digest(training: Training, seed: int, quick: bool) -> str | None:

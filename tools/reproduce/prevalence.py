@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medanomaly.evidence.two_by_two import flag_all_f1
+from medanomaly.metrics.confusion import flag_all_f1
 
 
 def recall_of(precision: float, f1: float) -> float:

@@ -22,7 +22,7 @@ from tools.reproduce.system import Section, System, told
 from tools.reproduce.tables import Figure, Table, Value
 from tools.reproduce.training import LOOKS, MODEL, POINT, Training
 
-from medanomaly.evidence.estimates import proportion
+from medanomaly.evidence.bootstrap_figures import proportion
 
 FASHION = f"{DATA}/fashion_mnist/t10k-images-idx3-ubyte.gz"
 #: Its table 1: reconstruction BCE; share of Fashion-MNIST, noise and real anomalies found; images a second.

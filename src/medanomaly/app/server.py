@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medanomaly.app.desk import Loaded, Room
-from medanomaly.app.store import Store
-from medanomaly.app.uploads import Limits
-from medanomaly.edge.stop import on_signals
+from medanomaly.app.session.mark_store import Store
+from medanomaly.app.session.sessions import LoadedBundle, Sessions
+from medanomaly.app.session.uploads import Limits
+from medanomaly.signals import stop_on_signals
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 #: Okabe and Ito's blue and sky blue: readable on white and on black, and no alarm in themselves.
@@ -49,11 +49,11 @@ class Options:
     temporary: Path | None = None
 
 
-_room: Room | None = None
+_room: Sessions | None = None
 _hosts: tuple[str, ...] | None = _LOCAL
 
 
-def room() -> Room:
+def room() -> Sessions:
     """That of this process, for the page."""
     if _room is None:
         raise ServeError("This page is started by `medanomaly app BUNDLE`, which opens the bundle first.")
@@ -72,19 +72,19 @@ def serve(bundles: Sequence[Path], options: Options) -> None:
         BundleError, StoreError, ServeError: before the server starts.
     """
     global _room, _hosts  # the page is a script that Streamlit runs: nothing can be handed to it
-    loaded = [Loaded(path, options.threads) for path in bundles]
+    loaded = [LoadedBundle(path, options.threads) for path in bundles]
     store = Store(options.marks)
     _check_free(options.address, options.port)
     # A page of another site, whose name was made to point here, must not reach it.
     _hosts = (*_LOCAL, "[::1]") if options.address in _LOCAL else None
     try:
-        _room = Room(loaded, store, options.limits, options.every, options.grace, options.temporary)
+        _room = Sessions(loaded, store, options.limits, options.every, options.grace, options.temporary)
     except OSError as error:
         where = options.temporary or tempfile.gettempdir()
         raise ServeError(f"{where}: cannot hold the session's images ({error.strerror}).") from error
     try:
         # The server ends by a signal, and then sends it to itself again: by default that ends the process at once.
-        with on_signals():
+        with stop_on_signals():
             _streamlit(options)
     finally:
         _room.close()

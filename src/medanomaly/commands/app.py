@@ -71,8 +71,8 @@ def run(args: argparse.Namespace) -> int:
     if find_spec("streamlit") is None:
         return fail("the page needs Streamlit. pip install 'medanomaly[app]'")
     from medanomaly.app.server import Options, ServeError, serve
-    from medanomaly.app.store import StoreError
-    from medanomaly.app.uploads import MIB, Limits
+    from medanomaly.app.session.mark_store import StoreError
+    from medanomaly.app.session.uploads import MIB, Limits
     from medanomaly.edge.bundle import BundleError
 
     limits = Limits(args.max_files, args.max_file_mib * MIB, args.max_session_mib * MIB)

@@ -37,22 +37,22 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from medanomaly.commands.decide_bundle import decide_bundle
-    from medanomaly.decision.change import Change, DecideError
+    from medanomaly.decision.operating_point_log import DecideError, OperatingPointChange
     from medanomaly.decision.rules import RuleError
     from medanomaly.edge.bundle import CARD, BundleError
+    from medanomaly.edge.decide_bundle import decide_bundle
 
     try:
         if not args.rule and not args.pixel_rule:
             raise DecideError("name a rule with --rule or --pixel-rule.")
         rule = _rule("--rule", args.rule) if args.rule else None
         pixel_rule = _rule("--pixel-rule", args.pixel_rule, "pixels") if args.pixel_rule else None
-        change: Change
+        change: OperatingPointChange
         if (args.target / CARD).is_file():
             change = decide_bundle(args.target, rule, pixel_rule, args.scores)
         elif (args.target / "run.json").is_file():
             warnings.filterwarnings("ignore", category=FutureWarning)
-            from medanomaly.export.decide import decide_run
+            from medanomaly.runs.decide_run import decide_run
 
             change = decide_run(args.target, rule, pixel_rule, args.scores)
         else:

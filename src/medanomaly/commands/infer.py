@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from medanomaly.commands.device import check_device
+from medanomaly.commands.device_option import check_device
 from medanomaly.failures import cannot_write, fail, saying
 from medanomaly.options import real, whole
 
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if not args.anonymous:
         return _run(args)
-    from medanomaly.edge import anonymous
+    from medanomaly.edge.batch import anonymous
 
     named = {"OUT": args.out, "BUNDLE": args.bundle, "DIR": args.watch, "KEY": args.anonymous_key}
     with saying(lambda message: anonymous.said(message, named)):
@@ -117,18 +117,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from medanomaly.edge.batch.infer_inputs import Options, infer
+    from medanomaly.edge.batch.inputs import STDIN, listed
+    from medanomaly.edge.batch.output_errors import OutputError
+    from medanomaly.edge.batch.outputs import Pictures
+    from medanomaly.edge.batch.records import ResumeError
     from medanomaly.edge.bundle import BundleError
-    from medanomaly.edge.infer import Options, infer
-    from medanomaly.edge.inputs import STDIN, listed
-    from medanomaly.edge.output import OutputError
-    from medanomaly.edge.records import ResumeError
     from medanomaly.edge.result import Failure
-    from medanomaly.edge.stop import Stopped, on_signals
-    from medanomaly.edge.writing import Pictures
+    from medanomaly.signals import Stopped, stop_on_signals
 
     if not args.inputs and args.watch is None:
         return fail("name an input, or a folder with --watch.")
-    with on_signals() as stop:
+    with stop_on_signals() as stop:
         try:
             if args.ray is None:  # the cluster's machines have devices of their own
                 check_device(args.device)

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from medanomaly.failures import cannot_write, fail
-from medanomaly.whole import write_whole
+from medanomaly.files import write_whole
 
 REPORT = "report.html"
 SIDE_BY_SIDE = Path("side_by_side.html")
@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
     warnings.filterwarnings("ignore", category=FutureWarning)
     single = len(args.runs) == 1
     try:
-        from medanomaly.evidence.stored import StoredError
+        from medanomaly.runs.stored import StoredError
 
         if single:
-            from medanomaly.export.rebuild import rebuild
+            from medanomaly.runs.rebuild_report import rebuild
     except ImportError as error:
         return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
     out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
@@ -70,8 +70,8 @@ def side_by_side(folders: list[Path], out: Path) -> str:
         StoredError: if a folder holds no tested run.
         ValueError: for more runs than a page takes.
     """
-    from medanomaly.evidence.side_by_side import Side, render
-    from medanomaly.evidence.stored import Stored
+    from medanomaly.report.side_by_side import Side, render
+    from medanomaly.runs.stored import Stored
 
     sides = []
     for folder in folders:

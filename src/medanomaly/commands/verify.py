@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from medanomaly.commands.device import check_device
+from medanomaly.commands.device_option import check_device
 from medanomaly.failures import fail
 from medanomaly.options import OptionError
 
@@ -37,8 +37,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
+    from medanomaly.edge.batch.verify_bundle import VerifyError, verify
     from medanomaly.edge.bundle import BundleError
-    from medanomaly.edge.verify import VerifyError, verify
 
     try:
         check_device(args.device)

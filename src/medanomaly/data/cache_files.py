@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.data.arrays import Arrays, mapped
+from medanomaly.data.image_store import Arrays, mapped
 
 logger = logging.getLogger(__name__)
 

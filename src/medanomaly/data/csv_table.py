@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly import csv_text
-from medanomaly.cells import missing
-from medanomaly.data.filled import TableError, noted, unfilled
-from medanomaly.data.named_files import FoundFiles
-from medanomaly.data.own_columns import renamed
+from medanomaly.csv_cells import missing
+from medanomaly.data.required_cells import TableError, noted, unfilled
+from medanomaly.data.reserved_columns import renamed
+from medanomaly.data.table_files import FoundFiles
 
 _NEEDED = ("path", "label", "group")
 #: Columns that a table may have, and that mean something to the toolkit.
@@ -35,7 +35,7 @@ def read_columns(
     Args:
         path: The CSV.
         columns: Columns that it must have; blanks around them, upper and lower case make no difference.
-        filled: Columns of the CSV without a missing cell (see :func:`medanomaly.cells.missing`), as far as it has them.
+        filled: Columns of the CSV without a missing cell (see :func:`medanomaly.csv_cells.missing`), where present.
         image: Column that names the image, for the message.
         normal: Names of the normal classes, which are names even if they look like missing cells.
         optional: Further columns that mean something, so that they are known however they are written.

@@ -12,15 +12,15 @@ import pandas as pd
 from torchvision.transforms.v2 import Transform
 
 from medanomaly import seeds
-from medanomaly.data import artificial as anomalies
+from medanomaly.data import synthetic_anomalies as anomalies
 from medanomaly.data import table as tables
-from medanomaly.data.cache import Images, key_of, stamp
 from medanomaly.data.dataset import MedicalDataset, RowReader
-from medanomaly.data.filled import NOTES
-from medanomaly.data.listed import DataError, PluginFailedError, listed
+from medanomaly.data.image_cache import CachedImages, key_of, stamp
 from medanomaly.data.loaders import TableLoaders
-from medanomaly.data.usage import Usage
-from medanomaly.imaging import Reading, decode
+from medanomaly.data.plugin_table import DataError, PluginFailedError, listed
+from medanomaly.data.required_cells import NOTES
+from medanomaly.data.split_selection import SplitSelection
+from medanomaly.imaging import Preprocessing, decode
 
 __all__ = ["ON_ERROR", "DataError", "MedicalDataModule", "PluginFailedError"]
 
@@ -53,7 +53,7 @@ class MedicalDataModule(TableLoaders):
         seed: Seed of splits and of artificial anomalies; None for the command's ``--seed``, 0 where there is none.
         train_augmentations: A torchvision v2 transform applied to training images.
         artificial: Artificial anomalies added to validation and test: ``noise:0.2``, ``cutpaste``, ``blur:3``,
-            ``blob:0.4``, ``foreign:PATH``, or a list of them; see :mod:`medanomaly.data.artificial`.
+            ``blob:0.4``, ``foreign:PATH``, or a list of them; see :mod:`medanomaly.data.synthetic_anomalies`.
         artificial_splits: Splits that they are added to: ``val``, ``test`` or both.
         artificial_per_image: Copies of each kind that are made of each normal image.
         on_error: ``raise`` stops at the first image that cannot be read; ``skip`` reads all images first, leaves out
@@ -117,9 +117,9 @@ class MedicalDataModule(TableLoaders):
         self.hparams.update({key: str(value) for key, value in self.hparams.items() if isinstance(value, Path)})
         self.root = Path(root) if root else self.default_root()
         size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        self.reading = Reading(size, intensity, field_of_view, colour)
+        self.reading = Preprocessing(size, intensity, field_of_view, colour)
         self.normal = [normal] if isinstance(normal, str) else [str(name) for name in normal]
-        self.usage = Usage(training, validation, contamination, seed)
+        self.usage = SplitSelection(training, validation, contamination, seed)
         self.cache_bytes = cache_mb << 20
         self.cache_dir = Path(cache_dir) if cache_dir else None
         specs = [artificial] if isinstance(artificial, str) else list(artificial or ())
@@ -129,7 +129,7 @@ class MedicalDataModule(TableLoaders):
         self._skipped: list[dict[str, str]] = []
         self._listed: pd.DataFrame | None = None
         self._table: pd.DataFrame | None = None
-        self._images: dict[str, tuple[dict[str, int], Images]] = {}
+        self._images: dict[str, tuple[dict[str, int], CachedImages]] = {}
 
     @classmethod
     def default_root(cls) -> Path:
@@ -226,7 +226,9 @@ class MedicalDataModule(TableLoaders):
             parts = [(rows, self._images_of(split, rows, masks and split != "train")[1])] if len(rows) else []
             rest = table[(table["split"] == split) & ~table.index.isin(rows.index)]
             if len(rest):  # not fed to the model, but counted
-                parts.append((rest, Images(self._reader(rest, False), len(rest), self.reading.size, False, memory=0)))
+                parts.append(
+                    (rest, CachedImages(self._reader(rest, False), len(rest), self.reading.size, False, memory=0))
+                )
             for part, images in parts:
                 paths = part["image_path"].tolist()
                 errors.update({paths[i]: error for i, error in images.verify().items()})
@@ -247,12 +249,12 @@ class MedicalDataModule(TableLoaders):
         seed = int(self.hparams["seed"])
         return RowReader(rows, self.reading, self.decode if self.decodes else None, masks, self.root, seed)
 
-    def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], Images]:
+    def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], CachedImages]:
         """The split's images, shared by all its data sets, and the number of each path in them."""
         if split not in self._images:
             reader = self._reader(rows, masks)
             key = partial(self._key, reader)
-            images = Images(reader, len(rows), self.reading.size, masks, self.cache_bytes, self.cache_dir, key)
+            images = CachedImages(reader, len(rows), self.reading.size, masks, self.cache_bytes, self.cache_dir, key)
             self._images[split] = ({path: i for i, path in enumerate(rows["image_path"])}, images)
         return self._images[split]
 

@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 from anomalib.data import AnomalibDataset, ImageBatch, ImageItem
 
-from medanomaly.data.artificial import Anomaly, foreign_files, generator
-from medanomaly.data.cache import Images, Pair
-from medanomaly.imaging import Reading, decode_mask, several
+from medanomaly.data.image_cache import CachedImages, Pair
+from medanomaly.data.synthetic_anomalies import Anomaly, foreign_files, generator
+from medanomaly.imaging import Preprocessing, decode_mask, several
 
 
 @dataclass
@@ -30,7 +30,7 @@ class RowReader:
     """
 
     table: pd.DataFrame
-    reading: Reading
+    reading: Preprocessing
     decode: Callable[[str], np.ndarray] | None
     masks: bool
     root: Path
@@ -99,8 +99,8 @@ class MedicalDataset(AnomalibDataset):
     def __init__(
         self,
         table: pd.DataFrame,
-        reading: Reading,
-        images: Images,
+        reading: Preprocessing,
+        images: CachedImages,
         slots: Sequence[int],
         masks: bool,
         augmentations: Callable | None = None,

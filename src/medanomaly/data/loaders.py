@@ -11,11 +11,11 @@ from anomalib.data import AnomalibDataModule, ImageBatch
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader
 
-from medanomaly import ranks
-from medanomaly.data.cache import Images
+from medanomaly import distributed as ranks
 from medanomaly.data.dataset import MedicalDataset
-from medanomaly.data.usage import Usage
-from medanomaly.imaging import Reading
+from medanomaly.data.image_cache import CachedImages
+from medanomaly.data.split_selection import SplitSelection
+from medanomaly.imaging import Preprocessing
 
 
 class TableLoaders(AnomalibDataModule):
@@ -24,8 +24,8 @@ class TableLoaders(AnomalibDataModule):
     train_data: MedicalDataset
     val_data: MedicalDataset
     test_data: MedicalDataset
-    reading: Reading
-    usage: Usage
+    reading: Preprocessing
+    usage: SplitSelection
 
     @property
     @abstractmethod
@@ -37,7 +37,7 @@ class TableLoaders(AnomalibDataModule):
         """The images of one split as the model gets them."""
 
     @abstractmethod
-    def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], Images]: ...
+    def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], CachedImages]: ...
 
     # Splits come from the table: anomalib's own splitting is by image and would part the groups.
     def _create_test_split(self) -> None: ...
@@ -91,7 +91,7 @@ class TableLoaders(AnomalibDataModule):
             batch_size=batch_size,
             shuffle=shuffle,
             # Lightning would repeat images until all processes have as many, and the figures would count them twice.
-            sampler=UnrepeatedDistributedSampler(data, shuffle=False) if dealt and ranks.number() > 1 else None,
+            sampler=UnrepeatedDistributedSampler(data, shuffle=False) if dealt and ranks.world_size() > 1 else None,
             num_workers=workers,
             collate_fn=self.external_collate_fn or data.collate_fn,
         )

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.cells import among, missing, some
+from medanomaly.csv_cells import among, missing, some
 from medanomaly.data.csv_table import read_columns, read_csv
-from medanomaly.data.filled import TableError, is_normal, noted, require, tidied
-from medanomaly.data.own_columns import renamed
+from medanomaly.data.required_cells import TableError, is_normal, noted, require, tidied
+from medanomaly.data.reserved_columns import renamed
 from medanomaly.imaging import joined, several, split_frame
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 KEPT = 1000
 
 
-def calibration(normal: np.ndarray, threshold: float) -> dict[str, Any]:
+def conformal_record(normal: np.ndarray, threshold: float) -> dict[str, Any]:
     """What p-values are computed from, small enough for a bundle's card.
 
     Args:
@@ -43,7 +43,7 @@ def p_value(scores: Any, known: Mapping[str, Any]) -> np.ndarray:
 
     Args:
         scores: Raw scores, any shape.
-        known: A record of :func:`calibration`.
+        known: A record of :func:`conformal_record`.
 
     Returns:
         Values in [1 / (n + 1), 1], of the scores' shape.

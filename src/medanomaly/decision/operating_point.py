@@ -11,12 +11,12 @@ from anomalib.data import InferenceBatch
 from anomalib.post_processing import PostProcessor
 from lightning import LightningModule, Trainer
 
-from medanomaly import ranks
-from medanomaly.cells import some
-from medanomaly.decision.decider import record
+from medanomaly import distributed
+from medanomaly.csv_cells import some
+from medanomaly.decision.decision_function import record
+from medanomaly.decision.packed_scores import pack_scores, unpack_scores
 from medanomaly.decision.rules import RULES, Fitted, RuleError, Value, check_rule, fit, question
-from medanomaly.decision.score import deciding, to_unit
-from medanomaly.decision.validation import pack, unpack
+from medanomaly.decision.score import ranking_score, to_unit
 
 #: Pixels of one image that take part in choosing the pixel threshold: all of a 128 px map, an even sample of larger.
 _PIXELS_PER_IMAGE = 16_384
@@ -147,7 +147,9 @@ class OperatingPoint(PostProcessor):
         """Choose both thresholds, and remember on which scores."""
         # Lightning's sanity check sees a few batches, often of one class, before any training.
         if not trainer.sanity_checking:
-            self._seen = ranks.all_rows(self._seen, ranks.length(getattr(trainer, "val_dataloaders", None)))
+            self._seen = distributed.gather_rows(
+                self._seen, distributed.length(getattr(trainer, "val_dataloaders", None))
+            )
             if self._seen:
                 self.fit_collected(pl_module)
         self._clear()
@@ -200,7 +202,7 @@ class OperatingPoint(PostProcessor):
             "raw_score": scores.astype(float).tolist(),
             "parts": {name: column.astype(float).tolist() for name, column in (parts or {}).items()},
         }
-        self.packed = pack(rows).to(self.fitted_on.device)
+        self.packed = pack_scores(rows).to(self.fitted_on.device)
 
     def fit_pixels(self, pixels: np.ndarray, abnormal: np.ndarray) -> None:
         """Choose the pixel threshold from raw map values (n,) and their truth (n,) of bool."""
@@ -214,7 +216,7 @@ class OperatingPoint(PostProcessor):
 
         ``path`` is empty where the images are not known.
         """
-        return unpack(self.packed)
+        return unpack_scores(self.packed)
 
     # Test and prediction: decide on raw scores, then map them.
 
@@ -241,7 +243,7 @@ class OperatingPoint(PostProcessor):
     def forward(self, predictions: InferenceBatch) -> InferenceBatch:
         """Raw score (B,) and map (B, 1, H, W) or None to scores in (0, 1), decisions and masks. Traced on export."""
         assert predictions.pred_score is not None
-        score, raw_map = self.deciding(predictions.pred_score), predictions.anomaly_map
+        score, raw_map = self.ranking_score(predictions.pred_score), predictions.anomaly_map
         anomaly_map = pred_mask = None
         if raw_map is not None:
             anomaly_map = to_unit(raw_map, self._pixel_threshold, self.pixel_scale)
@@ -253,9 +255,9 @@ class OperatingPoint(PostProcessor):
             pred_mask=pred_mask,
         )
 
-    def deciding(self, raw: torch.Tensor) -> torch.Tensor:
+    def ranking_score(self, raw: torch.Tensor) -> torch.Tensor:
         """Raw scores (B,) to those that are compared with the threshold: of a two-sided rule, distances."""
-        return deciding(raw, self.image_centre if RULES[self.rule].centre else None)
+        return ranking_score(raw, self.image_centre if RULES[self.rule].centre else None)
 
     def _require_fit(self) -> None:
         if torch.isnan(self._image_threshold):
@@ -267,7 +269,7 @@ class OperatingPoint(PostProcessor):
     def record(self) -> dict[str, Any]:
         """The operating point as plain JSON values: rules, raw thresholds, scales, what they were fitted on, history.
 
-        See :func:`medanomaly.decision.decider.record`.
+        See :func:`medanomaly.decision.decision_function.record`.
         """
         self._require_fit()
         rows = self.validation

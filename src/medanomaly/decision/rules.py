@@ -9,11 +9,22 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from medanomaly.decision import choosers
-from medanomaly.decision.choosers import RuleError
+from medanomaly.decision import threshold_rules
+from medanomaly.decision.threshold_rules import RuleError
 
-__all__ = ["RULES", "Fitted", "RuleError", "Value", "check_rule", "choose_scale", "choose_threshold", "fit",
-           "parse_rule", "question", "working"]  # fmt: skip
+__all__ = [
+    "RULES",
+    "Fitted",
+    "RuleError",
+    "Value",
+    "applicable_rules",
+    "check_rule",
+    "choose_scale",
+    "choose_threshold",
+    "fit",
+    "parse_rule",
+    "question",
+]  # fmt: skip
 
 #: A rule's parameter: one number, or several by name.
 Value: TypeAlias = "float | dict[str, float]"
@@ -80,14 +91,14 @@ def _never(_value: Any) -> bool:
 
 RULES: dict[str, Rule] = {
     "sigma": Rule(
-        choosers.sigma,
+        threshold_rules.sigma,
         2.0,
         math.isfinite,
         "k standard deviations, any finite number",
         lambda k: f"Which images score more than {k:g} standard deviations above the mean of healthy ones?",
     ),
     "sigma_two_sided": Rule(
-        choosers.sigma_two_sided,
+        threshold_rules.sigma_two_sided,
         2.0,
         lambda k: 0 < k < math.inf,
         "k standard deviations, a number above 0",
@@ -96,14 +107,14 @@ RULES: dict[str, Rule] = {
         centre=lambda normal: float(normal.mean()),
     ),
     "quantile": Rule(
-        choosers.quantile,
+        threshold_rules.quantile,
         0.95,
         lambda q: 0 <= q <= 1,
         "a share of healthy images, from 0 to 1",
         lambda q: f"Which images score so high that only {100 * (1 - q):.3g} in 100 healthy images do?",
     ),
     "conformal": Rule(
-        choosers.conformal,
+        threshold_rules.conformal,
         0.05,
         lambda alpha: 0 < alpha < 1,
         "alpha, the share of new healthy images that may be flagged, above 0 and below 1",
@@ -114,14 +125,14 @@ RULES: dict[str, Rule] = {
         images_only="pixels of one image are not exchangeable, so it could not keep its promise",
     ),
     "specificity": Rule(
-        choosers.specificity,
+        threshold_rules.specificity,
         0.95,
         _share,
         "a share of healthy images, above 0 and up to 1",
         lambda share: f"Which images score higher than {100 * share:.3g} in 100 healthy validation images?",
     ),
     "sensitivity": Rule(
-        choosers.sensitivity,
+        threshold_rules.sensitivity,
         0.95,
         _share,
         "a share of abnormal images, above 0 and up to 1",
@@ -130,7 +141,7 @@ RULES: dict[str, Rule] = {
         needs_normal=False,
     ),
     "f1": Rule(
-        choosers.f1,
+        threshold_rules.f1,
         None,
         _never,
         "",
@@ -138,7 +149,7 @@ RULES: dict[str, Rule] = {
         needs_abnormal=True,
     ),
     "youden": Rule(
-        choosers.youden,
+        threshold_rules.youden,
         None,
         _never,
         "",
@@ -146,7 +157,7 @@ RULES: dict[str, Rule] = {
         needs_abnormal=True,
     ),
     "cost": Rule(
-        choosers.cost,
+        threshold_rules.cost,
         None,
         _costs,
         "miss and alarm (costs above 0) and prevalence (above 0 and below 1), as in "
@@ -158,7 +169,7 @@ RULES: dict[str, Rule] = {
         needs_abnormal=True,
     ),
     "manual": Rule(
-        choosers.manual,
+        threshold_rules.manual,
         None,
         math.isfinite,
         "the raw score itself, any finite number",
@@ -206,7 +217,7 @@ def check_rule(rule: str, value: Value | None, of: str = "images") -> Value | No
         raise RuleError(f"There is no rule '{rule}'. Rules: {', '.join(RULES)}.")
     known = RULES[rule]
     if of == "pixels" and known.images_only:
-        others = ", ".join(working(1, 1, of))
+        others = ", ".join(applicable_rules(1, 1, of))
         raise RuleError(f"Rule '{rule}' is for images, not pixels: {known.images_only}. Pixel rules: {others}.")
     if not known.needs:
         return None
@@ -220,7 +231,7 @@ def check_rule(rule: str, value: Value | None, of: str = "images") -> Value | No
     return {name: float(value[name]) for name in COSTS} if isinstance(value, Mapping) else float(value)
 
 
-def working(normal: int, abnormal: int, of: str = "images") -> list[str]:
+def applicable_rules(normal: int, abnormal: int, of: str = "images") -> list[str]:
     """Rules that so many normal and abnormal validation images (or pixels) allow."""
     return [
         name
@@ -260,7 +271,7 @@ def choose_threshold(
     if lacks:
         raise RuleError(
             f"Rule '{rule}' needs {' and '.join(lacks)} validation {of}, and there are none. "
-            f"Rules that would work: {', '.join(working(normal.size, abnormal.size, of))}."
+            f"Rules that would work: {', '.join(applicable_rules(normal.size, abnormal.size, of))}."
         )
     bad = ~np.isfinite(np.concatenate([normal, abnormal]))
     if bad.any():

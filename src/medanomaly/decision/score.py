@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def deciding(raw: Any, centre: Any) -> Any:
+def ranking_score(raw: Any, centre: Any) -> Any:
     """The score that is compared with the threshold, of raw scores of any shape.
 
     The raw score itself, or for a two-sided rule its distance from ``centre``; None for a rule with one side.

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from medanomaly import csv_text
-from medanomaly.cells import among, missing, some
+from medanomaly.csv_cells import among, missing, some
 
 logger = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medanomaly.decision.decider import Decider
-from medanomaly.edge.form import Form
-from medanomaly.evidence.titles import as_meant
-from medanomaly.imaging import Reading
+from medanomaly.decision.caveat_titles import as_meant
+from medanomaly.decision.decision_function import DecisionFunction
+from medanomaly.edge.input_spec import InputSpec
+from medanomaly.imaging import Preprocessing
 
 #: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
 #: centre, and an earlier runtime would ignore it. 3: the card names the form of the graph's input, and the graph's
@@ -72,7 +72,7 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def as_read(card: dict[str, Any]) -> dict[str, Any]:
-    """A card as this version reads it, from its file or from inside a graph: see :mod:`medanomaly.evidence.titles`."""
+    """A card, from its file or from a graph, as this version reads it: see :mod:`medanomaly.decision.caveat_titles`."""
     return {**card, "caveats": as_meant(card["caveats"])} if "caveats" in card else card
 
 
@@ -115,8 +115,8 @@ class Bundle:
 
     path: Path
     card: dict[str, Any]
-    reading: Reading
-    form: Form
+    reading: Preprocessing
+    form: InputSpec
 
     @classmethod
     def open(cls, path: str | Path) -> Bundle:
@@ -130,9 +130,9 @@ class Bundle:
         for problem in differences(path, card):
             raise BundleError(problem)
         try:
-            reading = Reading.from_dict(card["reading"])
-            form = Form.of(card)
-            Decider.of(card["operating_point"])
+            reading = Preprocessing.from_dict(card["reading"])
+            form = InputSpec.of(card)
+            DecisionFunction.of(card["operating_point"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{path / CARD}: is incomplete ({type(error).__name__}: {error}).") from error
         return cls(path, card, reading, form)

@@ -14,14 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 import openvino as ov
 
-from medanomaly.decision.decider import Decider
+from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge import self_test
 from medanomaly.edge.bundle import Bundle, BundleError
-from medanomaly.edge.compiling import compile_bundle
-from medanomaly.edge.graph import RAW
-from medanomaly.edge.ordered import ordered
+from medanomaly.edge.bundle_graph import RAW
+from medanomaly.edge.compilation import compile_bundle
+from medanomaly.edge.ordered_pool import ordered
 from medanomaly.edge.result import Failure, Frame, Result
-from medanomaly.imaging import ImageError, Place
+from medanomaly.imaging import ImageError, Placement
 
 #: More readers than this wait for the disk, or for one another.
 _MOST_READERS = 8
@@ -32,7 +32,7 @@ _GROUP, _GROUP_PIXELS = 8, 2**19
 
 Done = TypeVar("Done")
 #: A prepared image (H, W, 3), its name, its place, seconds into the video, and when its reading began.
-_Read = tuple[np.ndarray, str, Place | None, float | None, float]
+_Read = tuple[np.ndarray, str, Placement | None, float | None, float]
 
 
 @once
@@ -96,7 +96,7 @@ class Detector:
         for _ in range(self.requests):
             self._requests.put(compiled.create_infer_request())
         point = self.bundle.card["operating_point"]
-        self.decider = Decider.of(point)
+        self.decider = DecisionFunction.of(point)
         pixel = point.get("pixel")
         self._pixel = (np.float32(pixel["threshold"]), np.float32(pixel["scale"])) if pixel else None
         self.self_test()
@@ -116,7 +116,7 @@ class Detector:
         """Score one image.
 
         Args:
-            image: A path, or a decoded image, as :meth:`Reading.prepare <medanomaly.imaging.Reading.prepare>` takes it:
+            image: A path, or a decoded image, as :meth:`Preprocessing.prepare <medanomaly.imaging.Preprocessing.prepare>` takes it:
                 (H, W, 3) RGB or (H, W) grey of uint8, uint16 or floats.
             name: What to call an array in the result and in errors.
 
@@ -231,7 +231,9 @@ class Detector:
             self._requests.put(request)
         return raw, raw_map, values
 
-    def _scored(self, image: np.ndarray, name: str, place: Place | None, seconds: float | None, start: float) -> Result:
+    def _scored(
+        self, image: np.ndarray, name: str, place: Placement | None, seconds: float | None, start: float
+    ) -> Result:
         raw, raw_map, values = self.infer(image)
         p_value = self.decider.p_value(raw)
         return Result(

@@ -7,8 +7,8 @@ import numpy as np
 import openvino as ov
 
 from medanomaly.edge.bundle import GRAPH, Bundle
+from medanomaly.edge.bundle_graph import reconstruction_output
 from medanomaly.edge.detector import core
-from medanomaly.edge.graph import reconstruction_output
 
 
 class Reconstructor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from medanomaly.decision.score import to_unit
-from medanomaly.imaging import Place
+from medanomaly.imaging import Placement
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class Result:
     pixel: tuple[np.float32, np.float32] | None = None
     parts: dict[str, float] = field(default_factory=dict)
     p_value: float | None = None
-    place: Place | None = None
+    place: Placement | None = None
     time: float | None = None
     seconds: float = 0.0
 

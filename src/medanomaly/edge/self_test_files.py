@@ -18,12 +18,12 @@ import numpy as np
 
 from medanomaly.edge import video
 from medanomaly.edge.result import Frame
-from medanomaly.imaging import ImageError, Reading
+from medanomaly.imaging import ImageError, Preprocessing
 
 #: A frame of H.264 in BT.709, 32×32, of four colours; made with ffmpeg 5.1 and libx264 (scale=out_color_matrix=bt709).
 _CLIP = Path(__file__).with_name("bt709.mp4")
 #: What is compared: each file read to this many pixels, as an image for a model is.
-_READING = Reading((8, 8))
+_READING = Preprocessing((8, 8))
 #: Largest difference of a pixel, of 1. Decoders of JPEG differ by a grey level or two (0.004 each).
 _TOLERANCE = 0.01
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 import cv2
 import numpy as np
 
-from medanomaly.edge.container import held
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging.errors import MAX_PIXELS, ImageError
-from medanomaly.imaging.what_is import no_file
+from medanomaly.edge.video_container import held
+from medanomaly.imaging.limits import MAX_PIXELS, ImageError
+from medanomaly.imaging.path_kinds import no_file
 
 #: What counts as a video, by suffix.
 SUFFIXES = frozenset({".mp4", ".m4v", ".avi", ".mov", ".mkv", ".mpg", ".mpeg", ".wmv", ".webm"})

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from medanomaly.decision.caveat_text import note, warning
 from medanomaly.evidence.check_caveats import CHECK_CAVEATS, SPLIT_CAVEATS
-from medanomaly.evidence.metrics import wilson
 from medanomaly.evidence.run_caveats import failed, unranked
-from medanomaly.evidence.said import note, warning
+from medanomaly.metrics.ranking import wilson
 
 #: Below so many images of a class, figures are anecdotes.
 _FEW = 30

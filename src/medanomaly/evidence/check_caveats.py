@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medanomaly.data.one_number import SCALED
-from medanomaly.evidence.covering_caveat import covering
-from medanomaly.evidence.said import figure, listed, made, note, warning
-from medanomaly.evidence.shared_caveat import shared_images
-from medanomaly.evidence.wording import number
+from medanomaly.data.image_statistics import SCALED
+from medanomaly.decision.caveat_text import figure, listed, made, note, warning
+from medanomaly.evidence.occlusion_caveat import covering
+from medanomaly.evidence.shared_images_caveat import shared_images
+from medanomaly.metrics.formatting import number
 
 #: A rival's AUROC below this is not worth a word.
 _WEAK = 0.6

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.filled import TableError
-from medanomaly.evidence.delong import auroc_difference, auroc_interval
-from medanomaly.evidence.metrics import GroupBootstrap, Ranking
-from medanomaly.evidence.run_tables import PREDICTIONS, ranked
-from medanomaly.evidence.run_tables import read as read_table
-from medanomaly.evidence.two_by_two import mcnemar
+from medanomaly.data.required_cells import TableError
+from medanomaly.evidence.predictions import PREDICTIONS, ranking_scores
+from medanomaly.evidence.predictions import read as read_table
+from medanomaly.metrics.confusion import mcnemar
+from medanomaly.metrics.delong import auroc_difference, auroc_interval
+from medanomaly.metrics.ranking import GroupBootstrap, Ranking
 
 #: With fewer images in common a comparison says nothing.
 FEWEST = 10
@@ -47,7 +47,7 @@ def read(folder: Path) -> pd.DataFrame:
         why = "; ".join(known[name] for name in lacks if name in known)
         raise CompareError(f"{file} has no column {', '.join(lacks)}" + (f": {why}" if why else ""))
     try:
-        scores = ranked(table)
+        scores = ranking_scores(table)
     except ValueError as error:
         raise CompareError(f"{file}: a score is no number ({error})") from None
     for bad, what in ((table["path"].duplicated(), "named twice"), (~np.isfinite(scores), "without a finite score")):

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.evidence import calibration as probabilities
-from medanomaly.evidence import two_by_two as tables
-from medanomaly.evidence.delong import auroc_interval
-from medanomaly.evidence.estimates import Asked, estimate, estimates, figure, number, proportion
-from medanomaly.evidence.metrics import NAN, Confusion, GroupBootstrap, Ranking
-from medanomaly.evidence.run_tables import PART, ranked
+from medanomaly.evidence.bootstrap_figures import FigureSpec, estimate, estimates, figure, number, proportion
+from medanomaly.evidence.predictions import PART, ranking_scores
 from medanomaly.evidence.stages import ScoreError
+from medanomaly.metrics import calibration as probabilities
+from medanomaly.metrics import confusion as tables
+from medanomaly.metrics.delong import auroc_interval
+from medanomaly.metrics.ranking import NAN, Confusion, GroupBootstrap, Ranking
 
 DRAWS = 1000
 #: Shares of abnormal images that predictive values are given for: screening and referral; the test's own besides.
@@ -49,7 +49,7 @@ def image_metrics(
         ScoreError: if a score is NaN or infinite; names the images.
     """
     abnormal = predictions["abnormal"].to_numpy(dtype=bool)
-    scores = ranked(predictions) if "raw_score" in predictions else None
+    scores = ranking_scores(predictions) if "raw_score" in predictions else None
     decision = predictions["decision"].to_numpy(dtype=bool) if "decision" in predictions else None
     if scores is not None and not np.isfinite(scores).all():
         bad = predictions.loc[~np.isfinite(scores), "path"]
@@ -166,12 +166,12 @@ def _drawn(
         ]
 
     asked = {
-        "auroc": Asked(unranked),
+        "auroc": FigureSpec(unranked),
         # McClish's scale is centred on chance: below 0.5 it may leave [0, 1].
-        "partial_auroc": Asked(unranked, share=False),
-        "average_precision": Asked(unranked),
-        "f1": Asked(NO_DECISION if cell is None else "nothing is abnormal and nothing flagged"),
-        "mcc": Asked(NO_DECISION if cell is None else "all images are decided alike", share=False),
+        "partial_auroc": FigureSpec(unranked, share=False),
+        "average_precision": FigureSpec(unranked),
+        "f1": FigureSpec(NO_DECISION if cell is None else "nothing is abnormal and nothing flagged"),
+        "mcc": FigureSpec(NO_DECISION if cell is None else "all images are decided alike", share=False),
     }
     return estimates(metrics, asked, bootstrap)
 
@@ -205,7 +205,7 @@ def _calibration(
     """Agreement of Platt's probabilities, fitted on validation, with the test images; None where it cannot be."""
     if validation is None or not 0 < validation["abnormal"].sum() < len(validation) or not len(scores):
         return None
-    known = ranked(validation)
+    known = ranking_scores(validation)
     if ("distance" in validation) != ("distance" in predictions) or not np.isfinite(known).all():
         return None
     model = probabilities.fit_platt(known, validation["abnormal"].to_numpy(dtype=bool))

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from medanomaly.evidence.dice import Overlap, OverlapCounts
-from medanomaly.evidence.estimates import Asked, estimate, estimates, proportion
-from medanomaly.evidence.froc import Froc
-from medanomaly.evidence.metrics import GroupBootstrap
-from medanomaly.evidence.pixels import PixelCurves
+from medanomaly.evidence.bootstrap_figures import FigureSpec, estimate, estimates, proportion
+from medanomaly.metrics.froc import Froc
+from medanomaly.metrics.overlap import Overlap, OverlapCounts
+from medanomaly.metrics.pixels import PixelCurves
+from medanomaly.metrics.ranking import GroupBootstrap
 
 #: Draws of the bootstrap: each touches some thousands of bins an image.
 DRAWS = 200
@@ -71,7 +71,7 @@ class PixelFigures:
             "images": len(histograms.region_number),
             "with_mask": int((histograms.region_number > 0).sum()),
             "regions": int(histograms.region_number.sum()),
-            **estimates(histograms.areas, {"auroc": Asked(_NO_MASK), "aupro": Asked(_NO_MASK)}, bootstrap),
+            **estimates(histograms.areas, {"auroc": FigureSpec(_NO_MASK), "aupro": FigureSpec(_NO_MASK)}, bootstrap),
             "dice": dice_record(self.overlap.stacked(), bootstrap) if known else None,
             "froc": None if self.froc is None else froc_points(self.froc),
             "froc_at": [] if self.froc is None else froc_at(self.froc, bootstrap),

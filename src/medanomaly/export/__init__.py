@@ -1,6 +1,6 @@
 """A tested run becomes an OpenVINO bundle, with proof that both agree."""
 
-from medanomaly.export.bundle import ExportError, export_run
-from medanomaly.export.run import Run
+from medanomaly.export.write_bundle import ExportError, export_run
+from medanomaly.runs.tested_run import TestedRun
 
-__all__ = ["ExportError", "Run", "export_run"]
+__all__ = ["ExportError", "TestedRun", "export_run"]

@@ -12,23 +12,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.artificial import KINDS
+from medanomaly.data.synthetic_anomalies import KINDS
 from medanomaly.edge import Detector
-from medanomaly.edge.content import Contents
+from medanomaly.edge.batch.verify_bundle import flip, relative
+from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.result import Result
-from medanomaly.edge.verify import flip, relative
-from medanomaly.evidence import run_tables as tables
-from medanomaly.export.cost import fidelity
+from medanomaly.evidence import predictions as tables
 from medanomaly.export.moved_files import MovedFiles
 from medanomaly.export.parity import TOLERANCE
-from medanomaly.export.run import ExportError, Run
+from medanomaly.export.precision_loss import fidelity
 from medanomaly.imaging import ImageError, split_frame
+from medanomaly.runs.tested_run import ExportError, TestedRun
 
 #: At most as many images of each table are compared, evenly spread.
 COMPARED = 256
 #: The tables, and what the card calls their images.
 TABLES = {"validation": tables.VALIDATION, "test": tables.PREDICTIONS}
-#: Address of an artificial anomaly, see :func:`medanomaly.data.artificial.added`.
+#: Address of an artificial anomaly, see :func:`medanomaly.data.synthetic_anomalies.added`.
 _SYNTHETIC = re.compile(rf"@({'|'.join(KINDS)})(:.*)?#\d+\Z", re.DOTALL)
 
 
@@ -83,7 +83,9 @@ class Compared:
         }
 
 
-def compare(run: Run, detector: Detector, images: str | Path | None = None, every_validation: bool = False) -> Compared:
+def compare(
+    run: TestedRun, detector: Detector, images: str | Path | None = None, every_validation: bool = False
+) -> Compared:
     """Score the run's own images with a bundle, as the edge reads them: from their files.
 
     An image inside an archive, which no file of its own holds, is decoded by the run's data module.
@@ -117,7 +119,7 @@ def compare(run: Run, detector: Detector, images: str | Path | None = None, ever
     return found
 
 
-def check(run: Run, found: Compared, detector: Detector, hint: str = "") -> dict[str, Any]:
+def check(run: TestedRun, found: Compared, detector: Detector, hint: str = "") -> dict[str, Any]:
     """The card's entry ``tested`` of an f32 bundle that is what was tested.
 
     Args:
@@ -139,7 +141,7 @@ def check(run: Run, found: Compared, detector: Detector, hint: str = "") -> dict
 
 
 def check_reduced(
-    run: Run, found: Compared, detector: Detector, point: Mapping[str, Any], drop: float, tolerance: float
+    run: TestedRun, found: Compared, detector: Detector, point: Mapping[str, Any], drop: float, tolerance: float
 ) -> dict[str, Any]:
     """The card's entry ``tested`` of a bundle of lower precision that ranks and decides as was tested.
 
@@ -148,8 +150,8 @@ def check_reduced(
         found: All its validation images, and some of the test, scored by the bundle.
         detector: The bundle, with a threshold of its own.
         point: Record of the tested operating point.
-        drop: How far below 1 the fidelity on validation may be, see :func:`medanomaly.export.cost.fidelity`; test
-            images are recorded, and decide nothing.
+        drop: How far below 1 the fidelity on validation may be, see
+            :func:`medanomaly.export.precision_loss.fidelity`; test images are recorded, and decide nothing.
         tolerance: What is recorded as such.
 
     Returns:
@@ -178,7 +180,7 @@ def _worst(found: Compared) -> str:
     )
 
 
-def _why(run: Run) -> str:
+def _why(run: TestedRun) -> str:
     """What to look at when scores differ, likeliest first."""
     reasons = []
     model = type(run.model).__name__
@@ -244,7 +246,7 @@ def _source(path: str, places: MovedFiles | None, archive: _Archive) -> str | No
 class _Archive:
     """Images at addresses that are no files, by the run's data module, which is made when it is first asked."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: TestedRun) -> None:
         self._run = run
         self._module: Any = None
         self._known: set[str] | None = None

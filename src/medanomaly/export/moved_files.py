@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 
 from medanomaly.edge import Failure
-from medanomaly.edge.infer import find_inputs
+from medanomaly.edge.batch.infer_inputs import find_inputs
 from medanomaly.imaging import split_frame
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from medanomaly.edge import Detector
-from medanomaly.edge.content import Contents
-from medanomaly.edge.verify import flip, relative
-from medanomaly.evidence.tested_model import placed
+from medanomaly.edge.batch.verify_bundle import flip, relative
+from medanomaly.edge.content_hash import Contents
+from medanomaly.runs.tested_model import placed
 
 #: Largest relative difference of raw scores that an f32 export may show.
 TOLERANCE = 1e-4

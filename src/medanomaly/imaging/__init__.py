@@ -2,23 +2,23 @@
 
 from medanomaly.imaging.decode import IMAGE_SUFFIXES, declared_size, decode, decode_mask, frames, inside, split_frame
 from medanomaly.imaging.dicom_head import looks_like_dicom
-from medanomaly.imaging.errors import ImageError
-from medanomaly.imaging.field_of_view import View
+from medanomaly.imaging.field_of_view import CropBox
+from medanomaly.imaging.find_images import Found, search
+from medanomaly.imaging.joined_masks import joined, several
+from medanomaly.imaging.limits import ImageError
 from medanomaly.imaging.overlay import heat_layer, outline, overlay
-from medanomaly.imaging.passed_over import PassedOver
-from medanomaly.imaging.place import Place
-from medanomaly.imaging.reading import Reading
-from medanomaly.imaging.search import Found, search
-from medanomaly.imaging.several import joined, several
+from medanomaly.imaging.placement import Placement
+from medanomaly.imaging.preprocessing import Preprocessing
+from medanomaly.imaging.skipped_files import PassedOver
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "CropBox",
     "Found",
     "ImageError",
     "PassedOver",
-    "Place",
-    "Reading",
-    "View",
+    "Placement",
+    "Preprocessing",
     "declared_size",
     "decode",
     "decode_mask",

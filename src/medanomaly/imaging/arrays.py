@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.imaging.errors import ImageError
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.decoded_image import DecodedImage
+from medanomaly.imaging.limits import ImageError
 
 _PASS = "Pass (H, W, 3) RGB or (H, W) grey of uint8 (0 to 255), uint16 (0 to 65535) or float (0 to 1)."
 
 
-def picture_of(image: Any, name: str | Path, by_value: bool = False) -> Picture:
+def picture_of(image: Any, name: str | Path, by_value: bool = False) -> DecodedImage:
     """Understand an array as a picture, or say what to pass.
 
     Plain are uint8 and uint16, which span their type, and floats of any width. Other integers have no declared white:
@@ -40,9 +40,9 @@ def picture_of(image: Any, name: str | Path, by_value: bool = False) -> Picture:
             pixels = pixels.astype(np.float32, copy=False)
         if not np.isfinite(pixels).all():
             raise ImageError(f"{name}: holds NaN or infinite pixels. Replace them before use.")
-        return Picture.of(pixels)
+        return DecodedImage.of(pixels)
     if native in (np.uint8, np.uint16):
-        return Picture.of(pixels.astype(native, copy=False))
+        return DecodedImage.of(pixels.astype(native, copy=False))
     if native.kind not in "iu":
         raise ImageError(f"{name}: is an array of {native}. {_PASS}")
     if not by_value:
@@ -53,7 +53,7 @@ def picture_of(image: Any, name: str | Path, by_value: bool = False) -> Picture:
     low, high = int(pixels.min()), int(pixels.max())
     types = (np.uint8, np.uint16, np.int16)
     small = next((kind for kind in types if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max), np.float32)
-    return Picture(pixels.astype(small), None, (pixels.shape[0], pixels.shape[1]))
+    return DecodedImage(pixels.astype(small), None, (pixels.shape[0], pixels.shape[1]))
 
 
 def _shaped(image: np.ndarray, name: str | Path) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from medanomaly.imaging.header import HeaderError, read_jpeg
+from medanomaly.imaging.file_header import HeaderError, read_jpeg
 
 _JPEG_2000 = b"\xff\x4f\xff\x51"  # start of codestream, then its size
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
+from medanomaly.imaging.decoded_image import DecodedImage, three_channels
 from medanomaly.imaging.dicom_head import looks_like_dicom
-from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.joined_masks import several, united
+from medanomaly.imaging.limits import ImageError
 from medanomaly.imaging.mask import check_alpha, lossy_dicom, marked
-from medanomaly.imaging.picture import Picture, three_channels
+from medanomaly.imaging.path_kinds import no_file
 from medanomaly.imaging.raster import Reduction, count_pages, declared, read_raster
-from medanomaly.imaging.several import several, united
-from medanomaly.imaging.what_is import no_file
 
-#: What a folder is searched for, beside DICOM files of other names; see :mod:`medanomaly.imaging.search`.
+#: What a folder is searched for, beside DICOM files of other names; see :mod:`medanomaly.imaging.find_images`.
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".dcm", ".dicom"})
 
 
@@ -57,7 +57,7 @@ def _existing(path: str | Path) -> tuple[Path, int | None]:
     return file, frame
 
 
-def read(path: str | Path, reduction: Reduction | None = None, voi: bool = True, mask: bool = False) -> Picture:
+def read(path: str | Path, reduction: Reduction | None = None, voi: bool = True, mask: bool = False) -> DecodedImage:
     """Read a file, told apart by its content, with what it says of its values.
 
     Args:
@@ -100,7 +100,7 @@ def decode(path: str | Path) -> np.ndarray:
     """Decode an image at its stored bit depth.
 
     PNG, JPEG, TIFF, BMP, PGM and PPM: alpha is dropped, EXIF orientation is applied, grey is repeated over three
-    channels. DICOM: as rule ``dtype`` of :class:`~medanomaly.imaging.Reading` shows it, after modality LUT, VOI LUT or
+    channels. DICOM: as rule ``dtype`` of :class:`~medanomaly.imaging.Preprocessing` shows it, after modality LUT, VOI LUT or
     window, and with low values dark. ``path`` may address a frame (``scan.dcm#frame=3``); a file of several frames
     needs that.
 
@@ -113,7 +113,7 @@ def decode(path: str | Path) -> np.ndarray:
             ``MAX_PIXELS``, without pixels, in a compression without decoder, or holds NaN or infinite values.
     """
     picture = read(path)
-    plain = picture.depth is None or (picture.depth == Picture.of(picture.pixels).depth and not picture.inverted)
+    plain = picture.depth is None or (picture.depth == DecodedImage.of(picture.pixels).depth and not picture.inverted)
     pixels = picture.pixels if plain and picture.pixels.dtype != np.int16 else picture.unit()
     return np.ascontiguousarray(three_channels(pixels))
 
@@ -124,7 +124,7 @@ def decode_mask(path: str | Path) -> np.ndarray:
     Of a file compressed with loss (JPEG, also within TIFF or DICOM) a pixel counts above half of white. A mask is
     turned upright by its own EXIF orientation, never by its image's. Of a DICOM, 0 and padding are not marked, and a
     segmentation (SEG) is read. Several masks of one image, parted by ``|``, mark what any of them marks (see
-    :mod:`medanomaly.imaging.several`).
+    :mod:`medanomaly.imaging.joined_masks`).
 
     Returns:
         Array (H, W) of bool.

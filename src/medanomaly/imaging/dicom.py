@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
+from medanomaly.imaging.decoded_image import DecodedImage
 from medanomaly.imaging.dicom_kinds import SEGMENTATIONS, not_to_score, sop_class
 from medanomaly.imaging.dicom_open import Opened, open_dicom
 from medanomaly.imaging.dicom_pixels import stored_range, stored_values
 from medanomaly.imaging.dicom_tables import TableError, colours
 from medanomaly.imaging.dicom_values import padding, values_of
-from medanomaly.imaging.errors import ImageError
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.limits import ImageError
 
 
-def read_dicom(path: Path, frame: int | None = None, voi: bool = True, mask: bool = False) -> Picture:
+def read_dicom(path: Path, frame: int | None = None, voi: bool = True, mask: bool = False) -> DecodedImage:
     """Read one frame of a DICOM file.
 
     Args:
@@ -79,26 +79,26 @@ def _named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _read(opened: Opened, index: int, voi: bool, mask: bool) -> Picture:
+def _read(opened: Opened, index: int, voi: bool, mask: bool) -> DecodedImage:
     path, data = opened.path, opened.data
     stored, words, photometric = stored_values(opened, index)
     shape = (stored.shape[0], stored.shape[1])
     label_map = mask and sop_class(data) in SEGMENTATIONS
     if photometric == "PALETTE COLOR" and not label_map:
         pixels = colours(data, stored, stored_range(opened), bool(opened.syntax.is_little_endian))
-        return Picture(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape)
+        return DecodedImage(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape)
     if photometric == "RGB" and stored.ndim == 3:
         white = float(2 ** int(data.BitsStored) - 1)
-        return Picture(stored if stored.itemsize < 4 else stored.astype(np.float32), (0.0, white), shape)
+        return DecodedImage(stored if stored.itemsize < 4 else stored.astype(np.float32), (0.0, white), shape)
     if stored.ndim != 2 or not (label_map or photometric in ("MONOCHROME1", "MONOCHROME2")):
         raise ImageError(f"{path}: has the photometric interpretation {photometric}. Convert it to RGB or MONOCHROME2.")
     inverted, padded = photometric == "MONOCHROME1", padding(opened, stored, words)
     if mask:
-        return Picture(_marked(opened, stored, padded, inverted).astype(np.uint8), (0.0, 1.0), shape)
+        return DecodedImage(_marked(opened, stored, padded, inverted).astype(np.uint8), (0.0, 1.0), shape)
     values, depth = values_of(opened, index, stored, padded, inverted, voi)
     if not np.isfinite(values).all():
         raise ImageError(f"{path}: holds pixels that are not finite, or its header makes them so. Correct it.")
-    return Picture(values, depth, shape, inverted, no_image=not_to_score(data) or "")
+    return DecodedImage(values, depth, shape, inverted, no_image=not_to_score(data) or "")
 
 
 def _marked(opened: Opened, stored: np.ndarray, padded: np.ndarray | None, inverted: bool) -> np.ndarray:

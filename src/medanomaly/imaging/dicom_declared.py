@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medanomaly.imaging.errors import MAX_FRAMES, MAX_PIXELS, ImageError
+from medanomaly.imaging.limits import MAX_FRAMES, MAX_PIXELS, ImageError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

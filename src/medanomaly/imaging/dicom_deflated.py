@@ -7,7 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
-from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.limits import ImageError
 
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _PLAIN = b"1.2.840.10008.1.2.1".ljust(len(_DEFLATED), b"\0")

@@ -19,7 +19,7 @@ from medanomaly.imaging import dicom_deflated
 from medanomaly.imaging.dicom_declared import PIXELS, allocated, check_picture, declared_frames
 from medanomaly.imaging.dicom_frames import FrameError, Piece, Source, compressed_frames, read_pieces
 from medanomaly.imaging.dicom_kinds import kind_of, no_image
-from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.limits import ImageError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

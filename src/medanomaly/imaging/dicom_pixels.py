@@ -8,7 +8,7 @@ import numpy as np
 
 from medanomaly.imaging.codestream import check_stream
 from medanomaly.imaging.dicom_open import Opened
-from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.limits import ImageError
 
 if TYPE_CHECKING:
     from pydicom.uid import UID

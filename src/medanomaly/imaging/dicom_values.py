@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medanomaly.imaging.bands import bands
+from medanomaly.imaging.banded_resize import bands
 from medanomaly.imaging.dicom_open import Opened
 from medanomaly.imaging.dicom_pixels import stored_range
 from medanomaly.imaging.dicom_tables import look_up, other_signedness
-from medanomaly.imaging.errors import ImageError
 from medanomaly.imaging.intensity import window
+from medanomaly.imaging.limits import ImageError
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

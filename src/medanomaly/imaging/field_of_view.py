@@ -9,9 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medanomaly.imaging.errors import ImageError
+from medanomaly.imaging.decoded_image import DecodedImage
 from medanomaly.imaging.intensity import LUMA
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.limits import ImageError
 
 #: Views are found on a copy of at most so many pixels a side: enough for an outline, and quick.
 _SIDE = 512
@@ -31,7 +31,7 @@ _SMALLEST = 0.02
 
 
 @dataclass(frozen=True)
-class View:
+class CropBox:
     """Where to look, in pixels of the full image.
 
     Args:
@@ -95,7 +95,7 @@ class FieldOfView:
         """Whether the view depends on what the picture shows, not on its size alone."""
         return self.name in ("circle", "breast")
 
-    def box(self, shape: tuple[int, ...], name: str | Path) -> View:
+    def box(self, shape: tuple[int, ...], name: str | Path) -> CropBox:
         """The view by size alone (``none``, ``crop``) of an image of ``shape`` (height, width, ...).
 
         Raises:
@@ -103,13 +103,13 @@ class FieldOfView:
         """
         height, width = shape[:2]
         if self.name == "none":
-            return View(0, 0, height, width)
+            return CropBox(0, 0, height, width)
         side = round(self.amount * min(height, width)) if self.amount <= 1 else int(self.amount)
         if side < 1 or side > min(height, width):
             raise ImageError(f"{name}: {width}×{height} is too small for field_of_view 'crop:{self.amount:g}'.")
-        return View((height - side) // 2, (width - side) // 2, side, side)
+        return CropBox((height - side) // 2, (width - side) // 2, side, side)
 
-    def find(self, picture: Picture, name: str | Path) -> View:
+    def find(self, picture: DecodedImage, name: str | Path) -> CropBox:
         """The view of a picture.
 
         Raises:
@@ -126,13 +126,13 @@ class FieldOfView:
         rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
         box = inside[top:bottom, left:right]
-        return View(int(top), int(left), int(bottom - top), int(right - left), None if box.all() else box)
+        return CropBox(int(top), int(left), int(bottom - top), int(right - left), None if box.all() else box)
 
 
 _LOOKED_FOR = {"circle": "bright view within a dark border", "breast": "breast on a dark background"}
 
 
-def _small(picture: Picture) -> np.ndarray:
+def _small(picture: DecodedImage) -> np.ndarray:
     """Grey in [0, 1], float32, at most ``_SIDE`` pixels a side: by depth, or from minimum to maximum without one."""
     pixels = picture.pixels
     height, width = pixels.shape[:2]
@@ -144,7 +144,7 @@ def _small(picture: Picture) -> np.ndarray:
         low, high = float(pixels.min()), float(pixels.max())
         unit = (pixels - np.float32(low)) / np.float32(max(high - low, 1e-12))
     else:
-        unit = Picture(pixels, picture.depth, picture.shape, picture.inverted).unit()
+        unit = DecodedImage(pixels, picture.depth, picture.shape, picture.inverted).unit()
     return unit @ LUMA if unit.ndim == 3 else unit
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medanomaly.imaging.bands import Rows, whole
-from medanomaly.imaging.errors import ImageError
-from medanomaly.imaging.picture import Picture, three_channels
-from medanomaly.imaging.ranks import extremes, histogram, percentiles
+from medanomaly.imaging.banded_resize import Rows, whole
+from medanomaly.imaging.decoded_image import DecodedImage, three_channels
+from medanomaly.imaging.limits import ImageError
+from medanomaly.imaging.percentiles import extremes, histogram, percentiles
 
 #: Luma of RGB (ITU-R BT.601), as OpenCV's grey.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -92,7 +92,7 @@ class Intensity:
             return coloured(image, self.name)
         return three_channels(local_contrast(image, int(self.numbers[0])) if self.name == "contrast" else image)
 
-    def scale(self, picture: Picture, inside: np.ndarray | None, name: str | Path) -> Rows:
+    def scale(self, picture: DecodedImage, inside: np.ndarray | None, name: str | Path) -> Rows:
         """Bring a picture to [0, 1]; by its depth where :meth:`after` follows.
 
         What the rule takes from the whole picture is found here, once; rows are made when they are asked for.
@@ -123,7 +123,7 @@ class Intensity:
         return partial(_between, picture, np.float32(low), span)
 
 
-def _upright(picture: Picture, rows: slice) -> np.ndarray:
+def _upright(picture: DecodedImage, rows: slice) -> np.ndarray:
     """Stored values, turned over where low ones are bright."""
     pixels = picture.pixels if rows == slice(None) else picture.pixels[rows]
     if not picture.inverted:
@@ -132,7 +132,7 @@ def _upright(picture: Picture, rows: slice) -> np.ndarray:
     return np.negative(turned, out=turned)
 
 
-def _by_depth(picture: Picture, name: str | Path) -> Rows:
+def _by_depth(picture: DecodedImage, name: str | Path) -> Rows:
     if picture.depth is not None:
         return picture.unit
     pixels = picture.pixels
@@ -144,17 +144,17 @@ def _by_depth(picture: Picture, name: str | Path) -> Rows:
     return partial(_as_they_are, picture)
 
 
-def _as_they_are(picture: Picture, rows: slice) -> np.ndarray:
+def _as_they_are(picture: DecodedImage, rows: slice) -> np.ndarray:
     unit = picture.pixels[rows].astype(np.float32)
     return 1.0 - unit if picture.inverted else unit
 
 
-def _in_window(picture: Picture, numbers: tuple[float, float], rows: slice) -> np.ndarray:
+def _in_window(picture: DecodedImage, numbers: tuple[float, float], rows: slice) -> np.ndarray:
     shown = window(picture.pixels[rows], *numbers, "LINEAR_EXACT")
     return 1.0 - shown if picture.inverted else shown
 
 
-def _between(picture: Picture, low: np.float32, span: np.float32, rows: slice) -> np.ndarray:
+def _between(picture: DecodedImage, low: np.float32, span: np.float32, rows: slice) -> np.ndarray:
     return np.clip((_upright(picture, rows).astype(np.float32) - low) / span, 0.0, 1.0)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medanomaly.imaging.errors import ImageError
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.decoded_image import DecodedImage
+from medanomaly.imaging.limits import ImageError
 from medanomaly.imaging.raster import alpha_of
 
 #: Share of white up to which a file compressed with loss that is all of one grey is taken to be black.
@@ -18,7 +18,7 @@ _LOSSY = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51")
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66."
 
 
-def marked(picture: Picture, name: str | Path) -> np.ndarray:
+def marked(picture: DecodedImage, name: str | Path) -> np.ndarray:
     """The marked pixels of a mask: what is not black; of a file compressed with loss, what lies above half of white.
 
     Loss leaves noise about every edge: above black, dots of 4 pixels became twice as large and ten of them seventy

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medanomaly.imaging.header import HeaderError
+from medanomaly.imaging.file_header import HeaderError
 
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medanomaly.imaging.bands import bands
-from medanomaly.imaging.errors import MAX_PIXELS, ImageError
-from medanomaly.imaging.header import Header, HeaderError, read_header
-from medanomaly.imaging.kinds import kind_of
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.banded_resize import bands
+from medanomaly.imaging.decoded_image import DecodedImage
+from medanomaly.imaging.file_header import Header, HeaderError, read_header
+from medanomaly.imaging.file_kinds import kind_of
+from medanomaly.imaging.limits import MAX_PIXELS, ImageError
 from medanomaly.imaging.pnm import Pnm, is_pnm, read_pnm, read_pnm_header
 from medanomaly.imaging.tiff_directory import Source, TiffError
 from medanomaly.imaging.tiff_layout import Layout, layout_of, size_of
@@ -53,7 +53,7 @@ if hasattr(cv2, "utils") and hasattr(cv2.utils, "logging"):
 Reduction = Callable[[tuple[int, int]], int]
 
 
-def read_raster(path: Path, frame: int | None = None, reduction: Reduction | None = None) -> Picture:
+def read_raster(path: Path, frame: int | None = None, reduction: Reduction | None = None) -> DecodedImage:
     """Decode a file that is no DICOM.
 
     Alpha is dropped, never multiplied; orientation is applied. A grey PNG, JPEG, PGM or PBM stays one channel (H, W).
@@ -207,7 +207,7 @@ def _header(path: Path, content: bytes, frame: int | None) -> Header:
     return header
 
 
-def _read(path: Path, content: bytes, frame: int | None, reduction: Reduction | None) -> Picture:
+def _read(path: Path, content: bytes, frame: int | None, reduction: Reduction | None) -> DecodedImage:
     if is_pnm(content):
         return _read_pnm(path, content, frame)
     header = _header(path, content, frame)
@@ -223,7 +223,7 @@ def _read(path: Path, content: bytes, frame: int | None, reduction: Reduction | 
         raise ImageError(f"{path}: declares {header.shape[1]}×{header.shape[0]} but holds {width}×{height}.")
     pixels = image if image.ndim == 2 else _rgb(image)
     shape = header.shape if factor > 1 else (height, width)
-    return Picture(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape, lossy=header.lossy)
+    return DecodedImage(pixels, (0.0, float(np.iinfo(pixels.dtype).max)), shape, lossy=header.lossy)
 
 
 def _thrice(pixels: np.ndarray) -> np.ndarray:
@@ -248,14 +248,14 @@ def _pnm_header(path: Path, content: bytes, frame: int | None) -> Pnm:
     return header
 
 
-def _read_pnm(path: Path, content: bytes, frame: int | None) -> Picture:
+def _read_pnm(path: Path, content: bytes, frame: int | None) -> DecodedImage:
     header = _pnm_header(path, content, frame)
     try:
         pixels = read_pnm(content, header)
     except HeaderError as error:
         raise ImageError(f"{path}: {error}. Copy or export it again.") from error
     white = 255.0 if header.kind in (1, 4) else float(header.white)
-    return Picture(pixels, (0.0, white), (header.height, header.width))
+    return DecodedImage(pixels, (0.0, white), (header.height, header.width))
 
 
 def _decoded(path: Path, content: bytes, header: Header, flags: int) -> np.ndarray:

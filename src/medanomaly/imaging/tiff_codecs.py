@@ -10,7 +10,7 @@ import zlib
 import cv2
 import numpy as np
 
-from medanomaly.imaging.header import HeaderError, read_jpeg
+from medanomaly.imaging.file_header import HeaderError, read_jpeg
 from medanomaly.imaging.tiff_directory import TiffError
 from medanomaly.imaging.tiff_layout import LZW, NONE, PACKBITS
 

@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from medanomaly.imaging.errors import MAX_PIXELS
+from medanomaly.imaging.limits import MAX_PIXELS
 from medanomaly.imaging.tiff_directory import Directory, Form, TiffError
 from medanomaly.imaging.tiff_stack import BITS, COMPRESSION, LENGTH, SAMPLES, STRIP_LENGTHS, STRIP_OFFSETS, WIDTH
 

@@ -12,8 +12,8 @@ from math import ceil
 
 import numpy as np
 
-from medanomaly.imaging.bands import bands, stacked
-from medanomaly.imaging.picture import Picture
+from medanomaly.imaging.banded_resize import bands, stacked
+from medanomaly.imaging.decoded_image import DecodedImage
 from medanomaly.imaging.tiff_codecs import expand, jpeg, most_bytes
 from medanomaly.imaging.tiff_directory import Source
 from medanomaly.imaging.tiff_layout import CMYK, GREY_INVERTED, JPEG, YCBCR, Layout
@@ -22,7 +22,7 @@ from medanomaly.imaging.tiff_layout import CMYK, GREY_INVERTED, JPEG, YCBCR, Lay
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def read_page(source: Source, layout: Layout) -> Picture:
+def read_page(source: Source, layout: Layout) -> DecodedImage:
     """Read a page upright: grey (H, W) or RGB (H, W, 3).
 
     Alpha is left out, and nothing is multiplied or divided by it: colours that were multiplied by alpha when the file
@@ -70,9 +70,9 @@ def read_alpha(source: Source, layout: Layout) -> np.ndarray | None:
 
 def _upright(
     pixels: np.ndarray, depth: tuple[float, float] | None, layout: Layout, inverted: bool = False, lossy: bool = False
-) -> Picture:
+) -> DecodedImage:
     turned = _turned(pixels, layout.orientation)
-    return Picture(turned, depth, (turned.shape[0], turned.shape[1]), inverted, lossy)
+    return DecodedImage(turned, depth, (turned.shape[0], turned.shape[1]), inverted, lossy)
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from math import prod
 from pathlib import Path
 
-from medanomaly.imaging.errors import MAX_FRAMES
+from medanomaly.imaging.limits import MAX_FRAMES
 from medanomaly.imaging.tiff_directory import Directory, Form, Source, TiffError, start, walk
 
 #: Tags, by the names of the specification.

@@ -15,13 +15,13 @@ from anomalib.metrics import Evaluator
 from anomalib.pre_processing import PreProcessor
 from lightning import seed_everything
 
-from medanomaly import ranks, seeds
+from medanomaly import distributed, seeds
 from medanomaly.decision import OperatingPoint
-from medanomaly.evidence.rank_metric import default_evaluator
-from medanomaly.evidence.tested_model import prepared
-from medanomaly.evidence.writer import EvidenceWriter
-from medanomaly.models import saving
+from medanomaly.models.evaluator import default_evaluator
 from medanomaly.options import OptionError
+from medanomaly.runs import checkpoint_files
+from medanomaly.runs.tested_model import prepared
+from medanomaly.runs.writer import EvidenceWriter
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,7 +124,7 @@ class MedicalModel:
     def setup(self, stage: str) -> None:
         """Let checkpoints be written as a whole, whichever engine trains."""
         super().setup(stage)  # type: ignore[misc]
-        saving.install(self.trainer)
+        checkpoint_files.install(self.trainer)
 
     def on_fit_start(self) -> None:
         """Seed everything that training draws: order of images, augmentation, noise.
@@ -139,8 +139,8 @@ class MedicalModel:
         self.trained_with = seed = seeds.seed_of(self)
         self._note = os.environ.get(seeds.NOTE)
         seed_everything(seed, workers=True, verbose=False)
-        if ranks.rank():
-            own = np.random.SeedSequence([seed, ranks.rank()]).generate_state(1)[0]
+        if distributed.rank():
+            own = np.random.SeedSequence([seed, distributed.rank()]).generate_state(1)[0]
             random.seed(int(own))
             np.random.seed(own)
             torch.manual_seed(int(own))
@@ -222,7 +222,7 @@ class MedicalModel:
             train, validation = (Normals(module, split, self) for split in ("train", "val"))
             self.calibrate(train, validation)
             # Every process passed over all normals; machines may differ in the last bit.
-            ranks.same_buffers(self.model)
+            distributed.sync_buffers(self.model)
 
     @property
     def findings(self) -> dict[str, list[dict[str, Any]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def positive(z: torch.Tensor) -> torch.Tensor:
+def positive_score(z: torch.Tensor) -> torch.Tensor:
     """The positive root v of v - 1/v = z, for z of any shape.
 
     It is strictly increasing and never zero: 1 at z = 0, about z far above, about 1/\\|z\\| far below. A score that

@@ -16,8 +16,8 @@ from tests.evidence.checks.test_check_run import Red
 from torchvision.transforms.v2 import RandomInvert
 
 from medanomaly.evidence.checks import run_checks
-from medanomaly.evidence.checks.every import CHECKS
-from medanomaly.evidence.checks.images import subset
+from medanomaly.evidence.checks.run_checks import CHECKS
+from medanomaly.evidence.checks.split_images import subset
 
 SIDE = 32
 
@@ -114,7 +114,7 @@ def test_training_images_are_read_without_augmentation(tmp_path):
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_run_validated_on_its_test_says_so_first(tmp_path, caplog, whole):
     import medanomaly.models as models
-    from medanomaly.evidence.writer import EvidenceWriter
+    from medanomaly.runs.writer import EvidenceWriter
 
     model = models.Autoencoder(stages=2, width=4, seed=0, visualizer=EvidenceWriter(checks=whole))
     options = {"max_epochs": 1, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -15,9 +15,9 @@ import medanomaly.data as data
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.check_caveats import covering
 from medanomaly.evidence.checks import run_checks
-from medanomaly.evidence.checks.every import CHECKS
-from medanomaly.evidence.checks.one_number import of_image
-from medanomaly.imaging import Reading
+from medanomaly.evidence.checks.run_checks import CHECKS
+from medanomaly.evidence.checks.trivial_baseline import of_image
+from medanomaly.imaging import Preprocessing
 
 
 class Red:
@@ -189,17 +189,17 @@ def test_a_broken_or_foreign_data_module_stops_nothing(tmp_path):
 def test_the_numbers_are_those_of_the_field_of_view_before_the_intensity_rule():
     image = np.full((40, 60, 3), 100, np.uint8)
     image[:, :10] = 0
-    whole, cut = (of_image(image, Reading((8, 8), "minmax", view)) for view in ("none", "crop:0.5"))
+    whole, cut = (of_image(image, Preprocessing((8, 8), "minmax", view)) for view in ("none", "crop:0.5"))
     assert whole["sharpness"] > 0
     assert whole["dark corners"] == pytest.approx(0.5)
     assert cut["sharpness"] == 0
     assert cut["mean"] == pytest.approx(100 / 255)
-    assert of_image(image, Reading((8, 8), colour="grey"))["redness"] == pytest.approx(0, abs=1e-6)
+    assert of_image(image, Preprocessing((8, 8), colour="grey"))["redness"] == pytest.approx(0, abs=1e-6)
 
 
 def test_floats_beyond_one_take_the_intensity_rule():
     image = np.linspace(-1000, 1000, 16 * 16 * 3, dtype=np.float32).reshape(16, 16, 3)
-    assert 0 < of_image(image, Reading((8, 8), "minmax"))["mean"] < 1
+    assert 0 < of_image(image, Preprocessing((8, 8), "minmax"))["mean"] < 1
 
 
 def test_a_run_of_the_phantom_writes_its_checks(tiny_run):

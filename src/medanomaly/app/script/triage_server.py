@@ -6,10 +6,10 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 from streamlit.starlette import App
 
-from medanomaly.app.guard import Guard, inline_hashes, streamlit_page
-from medanomaly.app.receive import PATH, receive
+from medanomaly.app.endpoints.routes import ROUTES
+from medanomaly.app.endpoints.security_headers import Guard, inline_hashes, streamlit_page
+from medanomaly.app.endpoints.upload_endpoint import PATH, receive
 from medanomaly.app.server import hosts
-from medanomaly.app.web import ROUTES
 
 app = App(
     Path(__file__).with_name("triage.py"),

@@ -39,6 +39,6 @@ value, its 95 % interval, and the method in words; None is undefined. A check th
     widened for ``comparisons`` levels (Bonferroni), and it is marked where that excludes 0.
 """
 
-from medanomaly.evidence.checks.every import run_checks
+from medanomaly.evidence.checks.run_checks import run_checks
 
 __all__ = ["run_checks"]

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import torch
 
-from medanomaly.decision.decider import Decider
-from medanomaly.evidence.estimates import number
-from medanomaly.evidence.run_tables import ranked
-from medanomaly.evidence.tested_model import TestedModel
+from medanomaly.decision.decision_function import DecisionFunction
+from medanomaly.evidence.bootstrap_figures import number
+from medanomaly.evidence.predictions import ranking_scores
+from medanomaly.runs.tested_model import TestedModel
 from medanomaly.streams import watched
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Context:
         """
         if "raw_score" not in self.predictions:
             raise CheckError(_UNRANKED)
-        scores = ranked(self.predictions)
+        scores = ranking_scores(self.predictions)
         if not np.isfinite(scores).all():
             raise CheckError(f"{int((~np.isfinite(scores)).sum())} test images have a NaN or infinite score")
         return scores
@@ -98,7 +98,11 @@ class Context:
         if "raw_score" not in self.predictions:
             raise CheckError(_UNRANKED)
         raw = TestedModel(self.model).scores(images).numpy()
-        return raw.astype(np.float64) if self.point is None else Decider.of(self.point).deciding(raw).astype(np.float64)
+        return (
+            raw.astype(np.float64)
+            if self.point is None
+            else DecisionFunction.of(self.point).ranking_score(raw).astype(np.float64)
+        )
 
     def score_rows(self, data: Any, rows: np.ndarray, what: str) -> np.ndarray:
         """Scores (len(rows),) of some images of a data set."""

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from medanomaly.evidence.checks.context import CheckError, Context, figure
-from medanomaly.evidence.checks.images import subset
-from medanomaly.evidence.delong import auroc_interval
+from medanomaly.evidence.checks.split_images import subset
+from medanomaly.metrics.delong import auroc_interval
 
 #: At most so many normal images of a split are scored: a large backbone on a small CPU takes a minute for each 500.
 MOST = 500

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.measured import digest as digest_of_values
-from medanomaly.data.measured import pictures, stored
+from medanomaly.data.measured_pixels import digest as digest_of_values
+from medanomaly.data.measured_pixels import pictures, stored
 from medanomaly.evidence.checks.context import CheckError, Context, tracked
 from medanomaly.imaging import ImageError
 from medanomaly.imaging import decode as decode_file

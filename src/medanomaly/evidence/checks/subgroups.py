@@ -10,9 +10,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from medanomaly.evidence.checks.context import CheckError, Context, figure
-from medanomaly.evidence.delong import auroc_interval
-from medanomaly.evidence.metrics import NAN, Z95
-from medanomaly.evidence.two_by_two import Figure
+from medanomaly.metrics.confusion import Interval
+from medanomaly.metrics.delong import auroc_interval
+from medanomaly.metrics.ranking import NAN, Z95
 
 #: Columns of a sample table that are no subgroup.
 _NOT = frozenset({"image_path", "mask_path", "label", "abnormal", "label_index", "split", "group", "path", "id"})
@@ -42,7 +42,7 @@ class Cases:
         return Cases(self.scores[keep], self.decision[keep], self.abnormal[keep], self.groups[keep])
 
 
-def proportion(hits: np.ndarray, groups: np.ndarray) -> Figure:
+def proportion(hits: np.ndarray, groups: np.ndarray) -> Interval:
     """Share of hits with a 95 % Wilson interval, widened where images of a group are alike.
 
     Counts are divided by the design effect: the variance by groups over that of independent images, at least 1 (Korn
@@ -56,7 +56,7 @@ def proportion(hits: np.ndarray, groups: np.ndarray) -> Figure:
         In [0, 1]; NaN without images, the interval in any case defined with one.
     """
     if not len(hits):
-        return Figure(NAN, NAN, NAN)
+        return Interval(NAN, NAN, NAN)
     value = float(np.mean(hits))
     _, of = np.unique(groups, return_inverse=True)
     number, effect = int(of.max()) + 1, 1.0
@@ -69,7 +69,7 @@ def proportion(hits: np.ndarray, groups: np.ndarray) -> Figure:
     centre = (value + Z95**2 / (2 * trials)) / (1 + Z95**2 / trials)
     half = Z95 * np.sqrt(value * (1 - value) / trials + Z95**2 / (4 * trials**2)) / (1 + Z95**2 / trials)
     low, high = float(centre - half), float(centre + half)
-    return Figure(value, 0.0 if value == 0 else low, 1.0 if value == 1 else high)
+    return Interval(value, 0.0 if value == 0 else low, 1.0 if value == 1 else high)
 
 
 def figures(cases: Cases) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def figures(cases: Cases) -> dict[str, Any]:
     }
 
 
-def gap(first: Any, second: Any, comparisons: int = 1) -> Figure:
+def gap(first: Any, second: Any, comparisons: int = 1) -> Interval:
     """First minus second, with an interval that holds for so many comparisons at once (Bonferroni).
 
     The two intervals are joined by the distances of their ends (MOVER: Zou and Donner, Statistics in Medicine 27, 2008,
@@ -102,8 +102,8 @@ def gap(first: Any, second: Any, comparisons: int = 1) -> Figure:
     below = stretch * np.hypot(first.value - first.low, second.high - second.value)
     above = stretch * np.hypot(first.high - first.value, second.value - second.low)
     if not np.isfinite([value, below, above]).all():
-        return Figure(value, NAN, NAN)
-    return Figure(value, max(-1.0, float(value - below)), min(1.0, float(value + above)))
+        return Interval(value, NAN, NAN)
+    return Interval(value, max(-1.0, float(value - below)), min(1.0, float(value + above)))
 
 
 def compare(cases: Cases, level: np.ndarray) -> dict[str, Any]:

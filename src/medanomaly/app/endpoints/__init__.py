@@ -1,0 +1,1 @@
+"""The addresses that the browser asks: pictures, images, worklist, marks and uploads."""

@@ -1,0 +1,1 @@
+"""What Streamlit draws: the page and its panels."""

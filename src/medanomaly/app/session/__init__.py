@@ -1,0 +1,1 @@
+"""What the server keeps for readers: their sessions, files, worklists and marks."""

@@ -1,0 +1,82 @@
+"""What one page remembers between runs of its script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from medanomaly.app.operating_curve import Curve, Point
+from medanomaly.app.server import room
+from medanomaly.app.session.sessions import LoadedBundle, Session, Sessions
+from medanomaly.app.session.worklist import Worklist
+
+#: Where the page's address keeps which desk is its own, so that it finds it when it is loaded again.
+_TOKEN = "desk"
+
+
+@dataclass
+class State:
+    """Of one page. Which image is shown, the browser alone knows.
+
+    Args:
+        bundle: Number of the bundle in use.
+        threshold: Of the deciding score; None for the bundle's own.
+        reader: Who reads, as the reading part last said; None until someone has.
+        turns: How often the slider was put anew where the point at work lies.
+    """
+
+    bundle: int = 0
+    threshold: float | None = None
+    reader: str | None = None
+    turns: int = 0
+
+
+@dataclass
+class Page:
+    """What a run of the script works with."""
+
+    room: Sessions
+    desk: Session
+    state: State
+
+    @classmethod
+    def open(cls) -> Page:
+        """Of the session that asks."""
+        desk = _attached(st.query_params.get(_TOKEN))
+        if st.query_params.get(_TOKEN) != desk.token:
+            st.query_params[_TOKEN] = desk.token
+        if "state" not in st.session_state:
+            st.session_state["state"] = State()
+        return cls(room(), desk, st.session_state["state"])
+
+    @property
+    def loaded(self) -> LoadedBundle:
+        """The bundle in use."""
+        return self.room.bundles[self.state.bundle]
+
+    @property
+    def worklist(self) -> Worklist:
+        """Of the bundle in use."""
+        return self.desk.worklist(self.state.bundle)
+
+    @property
+    def point(self) -> Point:
+        """The operating point at work."""
+        return Point.at(self.loaded.detector.decider, self.state.threshold)
+
+    @property
+    def curve(self) -> Curve | None:
+        """What every threshold would cost; None if the bundle does not tell."""
+        return self.loaded.curve if isinstance(self.loaded.curve, Curve) else None
+
+
+def _leave(desk: Session) -> None:
+    room().leave(desk)
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=_leave)
+def _attached(_token: str | None) -> Session:
+    desk = room().attach(_token)
+    desk.files.expect(0)  # a page that was loaded again sends nothing any more
+    return desk

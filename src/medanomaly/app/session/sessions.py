@@ -1,0 +1,214 @@
+"""What lives on the server: bundles, marks, and a desk for each open session, with its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from medanomaly.app.operating_curve import Curve
+from medanomaly.app.session.background_work import Work, budget
+from medanomaly.app.session.mark_store import Key, Store
+from medanomaly.app.session.marking import Marking
+from medanomaly.app.session.memory_weight import weight
+from medanomaly.app.session.session_files import Files
+from medanomaly.app.session.uploads import Limits
+from medanomaly.app.session.worklist import Item, Worklist
+from medanomaly.app.viewer.scored_view import ScoredViews
+from medanomaly.edge import Bundle, Detector
+from medanomaly.edge.bundle import CARD, BundleError, sha256
+from medanomaly.edge.reconstruction import Reconstructor
+
+_PREFIX = "medanomaly-app-"
+_LOCK = "in-use"
+
+
+class Careful(Detector):
+    """A detector that reads large images one after the other: nine of 100 million pixels took 4 GB."""
+
+    def _read(self, image: Any, name: str = "image") -> Any:
+        with budget.hold(weight(str(image)) if isinstance(image, str | Path) else 0):
+            return super()._read(image, name)
+
+
+class LoadedBundle:
+    """A bundle at work.
+
+    Args:
+        path: Its folder.
+        threads: Threads of inference; None leaves the choice to OpenVINO.
+
+    Raises:
+        BundleError: if it cannot be used.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        self.bundle = Bundle.open(path)
+        self.detector = Careful(self.bundle, hint="throughput", threads=threads)
+        if not math.isfinite(self.detector.decider.threshold):
+            raise BundleError(
+                f"{path / CARD}: its operating point is no finite number. Choose one by `medanomaly decide`."
+            )
+        #: Of the card, which names the SHA-256 of graph and weights, the reading and the threshold.
+        self.hash = sha256(path / CARD)
+        self.curve = Curve.of(self.bundle)
+
+    @cached_property
+    def name(self) -> str:
+        """What the page calls it: model, data and folder."""
+        card = self.bundle.card
+        parts = [str((card.get(key) or {}).get("name") or "") for key in ("model", "data")]
+        known = " on ".join(part for part in parts if part)
+        folder = self.bundle.path.resolve().name
+        return f"{known} ({folder})" if known else folder
+
+    @cached_property
+    def reconstructor(self) -> Reconstructor | None:
+        """Of models that reconstruct; compiled when it is first asked for."""
+        return Reconstructor.of(self.bundle)
+
+    def p_value(self, raw: float) -> float | None:
+        """Of a raw score among the known normals, in (0, 1]; None if the bundle knows none.
+
+        By the rule ``conformal``'s own record where it has one, else by the validation scores.
+        """
+        own = self.detector.decider.p_value(raw)
+        if own is not None:
+            return float(own)
+        return self.curve.p_value(raw) if isinstance(self.curve, Curve) else None
+
+    def key(self, item: Item, reader: str = "") -> Key:
+        """What a reader's mark on an image belongs to."""
+        return Key(self.hash, item.name, item.file.sha256, reader)
+
+
+class Session:
+    """One session: its folder, its files, and a worklist for each bundle that was asked for.
+
+    Args:
+        room: The server's.
+    """
+
+    def __init__(self, room: Sessions) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self.folder = Path(tempfile.mkdtemp(prefix="session-", dir=room.folder))
+        self.files = Files(self.folder, room.limits)
+        self.attached = 0
+        self.left = 0.0
+        self.room = room
+        self._lock = threading.Lock()
+        self._worklists: dict[int, Worklist] = {}
+
+    def worklist(self, bundle: int) -> Worklist:
+        """That of a bundle, by its number; scoring goes on with what came since."""
+        with self._lock:
+            if bundle not in self._worklists:
+                detector = self.room.bundles[bundle].detector
+                self._worklists[bundle] = Worklist(detector, self.files, self.room.every)
+            worklist = self._worklists[bundle]
+        worklist.score()
+        return worklist
+
+    def close(self) -> None:
+        """End the work and remove the folder."""
+        self.files.close()
+        for worklist in self._worklists.values():
+            worklist.close()
+        self.room.looks.forget(str(self.folder))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Sessions:
+    """All that pages share; one for the process.
+
+    Args:
+        bundles: Those that were opened, in the order they were named.
+        store: Marks and notes.
+        limits: What a session takes in at most.
+        every: Every Nth frame of a video is scored.
+        grace: Seconds that a desk is kept for after its last page has gone, so that a page can be loaded again.
+        temporary: Where session folders are made; None for the system's folder.
+    """
+
+    def __init__(
+        self,
+        bundles: list[LoadedBundle],
+        store: Store,
+        limits: Limits | None = None,
+        every: int = 1,
+        grace: float = 120,
+        temporary: Path | None = None,
+    ) -> None:
+        self.bundles, self.store, self.limits, self.every = bundles, store, limits or Limits(), every
+        self.grace = grace
+        self.marking, self.looks, self.work = Marking(store), ScoredViews(), Work()
+        base = temporary or Path(tempfile.gettempdir())
+        sweep(base)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+        self._held = (self.folder / _LOCK).open("wb")
+        fcntl.flock(self._held, fcntl.LOCK_EX)
+        self._lock = threading.Lock()
+        self._desks: dict[str, Session] = {}
+
+    def attach(self, token: str | None) -> Session:
+        """The desk of a page that was loaded again, or a new one; for each there is a :meth:`leave`."""
+        with self._lock:
+            desk = self._desks.get(token or "")
+            if desk is None:
+                desk = Session(self)
+                self._desks[desk.token] = desk
+            desk.attached += 1
+            return desk
+
+    def find(self, token: str) -> Session | None:
+        """The desk of a secret, if it is there."""
+        with self._lock:
+            return self._desks.get(token)
+
+    def leave(self, desk: Session) -> None:
+        """A page is gone; some time after the last one its desk is cleared, its folder removed."""
+        with self._lock:
+            desk.attached -= 1
+            if desk.attached:
+                return
+            desk.left = time.monotonic()
+        timer = threading.Timer(self.grace, self._clear, [desk])
+        timer.daemon = True
+        timer.start()
+
+    def _clear(self, desk: Session) -> None:
+        with self._lock:
+            # Who came back and left again has a later timer.
+            if desk.attached or time.monotonic() - desk.left < self.grace or self._desks.pop(desk.token, None) is None:
+                return
+        desk.close()
+
+    def close(self) -> None:
+        """Clear all desks and remove everything that was uploaded."""
+        with self._lock:
+            desks, self._desks = list(self._desks.values()), {}
+        self.work.close()
+        for desk in desks:
+            desk.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._held.close()
+
+
+def sweep(base: Path) -> None:
+    """Remove what servers left that were killed: folders of ours that no process holds."""
+    for folder in base.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid != os.getuid():
+                continue
+            with (folder / _LOCK).open("rb") as held:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,229 @@
+"""``medanomaly data check``: what a careful person would want to know of a data set before training on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+from scipy.stats import rankdata
+
+from medanomaly.data.check_summary import show, written
+from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data.dataset import RowReader
+from medanomaly.data.image_statistics import ONE_NUMBER
+from medanomaly.data.measured_pixels import digest, pictures, shallow, stored
+from medanomaly.data.table import counts
+from medanomaly.imaging import ImageError
+from medanomaly.options import OptionError
+
+__all__ = ["Report", "check", "load", "show", "written"]
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Args:
+        counts: Images and groups for each split and label.
+        sizes: How many images have which size, as ``width×height``.
+        depths: How many images are stored as which type.
+        unreadable: Images that cannot be read, or whose mask cannot or does not fit, with the reason.
+        empty_masks: Masks that mark nothing at the size and in the field of view that the model sees.
+        duplicates: Sets of images with the same stored pixels, whatever window is put over them: their addresses and
+            splits. Blank ones are no duplicates.
+        one_number: For each number its AUROC on the test split (full frame by its depth, and as the model sees it) and
+            over all images (full frame); None where a class is missing.
+        notes: What was not written as expected and read all the same, see :attr:`MedicalDataModule.notes`.
+        blank: Images of one value throughout.
+        shallow: Images of more than 8 bits that use less than a tenth of their depth, under a rule that scales by it.
+        intensity: The rule.
+    """
+
+    counts: list[dict[str, Any]]
+    sizes: Counter = field(default_factory=Counter)
+    depths: Counter = field(default_factory=Counter)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    empty_masks: list[str] = field(default_factory=list)
+    duplicates: list[list[tuple[str, str]]] = field(default_factory=list)
+    one_number: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    blank: list[str] = field(default_factory=list)
+    shallow: list[str] = field(default_factory=list)
+    intensity: str = "dtype"
+
+    @property
+    def leaks(self) -> list[list[tuple[str, str]]]:
+        """Duplicates that lie in more than one split: the model would be tested on what it learned."""
+        return [same for same in self.duplicates if len({split for _, split in same}) > 1]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing leaks and everything can be read."""
+        return not self.leaks and not self.unreadable
+
+
+@dataclass
+class _Seen:
+    digest: str | None
+    shallow: bool
+    size: str
+    depth: str
+    full: dict[str, float]
+    read: dict[str, float]
+
+
+def check(module: MedicalDataModule, progress: bool = False) -> Report:
+    """Read every image of a data module once and report on it.
+
+    The table's own checks (groups across splits, images listed twice, classes absent) raise as in training.
+
+    Args:
+        module: The data module.
+        progress: Show a progress bar on stderr.
+
+    Raises:
+        DataError, TableError: as in training.
+    """
+    table, reading = module.listed, module.reading
+    report = Report(counts(table), notes=module.notes, intensity=reading.intensity)
+    empty = report.empty_masks
+    # The very function that feeds the model.
+    as_read = RowReader(table, reading, module.decode if module.decodes else None, True, module.root, seed=0)
+    picture, whole = pictures(module), replace(reading, field_of_view="none")
+
+    def look(row: int) -> _Seen | str:
+        path = as_read.paths[row]
+        try:
+            kept = picture(path, False)
+            # Of DICOM alone, whose grey values are floats, a window may show something else.
+            shown = picture(path, True) if reading.voi and kept.pixels.dtype == np.float32 else kept
+            frame = whole.native(shown, path)
+            full = {name: number(frame) for name, number in ONE_NUMBER.items()}
+            read, mask = as_read(row)
+            if mask is not None and not mask.any():
+                empty.append(as_read.mask_paths[row])
+        except ImageError as error:
+            return str(error)
+        size, values = _file_size(path), digest(stored(kept))
+        if size is not None:
+            full["file size"] = size
+        return _Seen(
+            values,
+            reading.voi and values is not None and shallow(shown),
+            f"{kept.shape[1]}×{kept.shape[0]}",
+            str(kept.pixels.dtype),
+            full,
+            {name: number(read) for name, number in ONE_NUMBER.items()},
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes: Iterable = pool.map(look, range(len(table)))
+        if progress:
+            outcomes = track(outcomes, "Reading", total=len(table), console=Console(stderr=True))
+        seen = list(outcomes)
+    same: dict[str, list[tuple[str, str]]] = {}
+    good: list[tuple[int, _Seen]] = []
+    for row, outcome in enumerate(seen):
+        path, split = table["image_path"].iloc[row], table["split"].iloc[row]
+        if isinstance(outcome, str):
+            report.unreadable.append((path, outcome))
+            continue
+        good.append((row, outcome))
+        report.sizes[outcome.size] += 1
+        report.depths[outcome.depth] += 1
+        if outcome.shallow:
+            report.shallow.append(path)
+        if outcome.digest is None:
+            report.blank.append(path)
+        else:
+            same.setdefault(outcome.digest, []).append((path, split))
+    report.duplicates = [images for images in same.values() if len(images) > 1]
+    report.one_number = _one_number(table, good)
+    return report
+
+
+def _file_size(path: str) -> float | None:
+    try:
+        return float(Path(path).stat().st_size)
+    except OSError:  # an address inside an archive
+        return None
+
+
+def _one_number(table: pd.DataFrame, good: list[tuple[int, _Seen]]) -> dict[str, dict[str, float | None]]:
+    rows = [row for row, _ in good]
+    abnormal = table["abnormal"].to_numpy(dtype=bool)[rows]
+    test = (table["split"] == "test").to_numpy()[rows]
+    found: dict[str, dict[str, float | None]] = {}
+    for name in [*ONE_NUMBER, "file size"]:
+        if any(name not in outcome.full for _, outcome in good):
+            continue
+        full = np.array([outcome.full[name] for _, outcome in good])
+        found[name] = {"test": _auroc(full[test], abnormal[test]), "all": _auroc(full, abnormal)}
+        if name in ONE_NUMBER:
+            read = np.array([outcome.read[name] for _, outcome in good])
+            found[name]["test, as read"] = _auroc(read[test], abnormal[test])
+    return found
+
+
+def _auroc(values: np.ndarray, abnormal: np.ndarray) -> float | None:
+    positive, negative = int(abnormal.sum()), int((~abnormal).sum())
+    if not positive or not negative:
+        return None
+    ranks = rankdata(values)
+    return float((ranks[abnormal].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def load(config: Path, root: str | None = None, seed: int | None = None) -> MedicalDataModule:
+    """The data module of a configuration, whose model and trainer are not looked at.
+
+    Args:
+        config: YAML with a section ``data``, as for training.
+        root: Used instead of the configured ``root``.
+        seed: As ``--seed`` of the training; of splits where the section names none.
+
+    Raises:
+        OptionError: if the file is missing, has no ``data`` section, or an option is wrong.
+    """
+    import yaml
+    from jsonargparse import ArgumentError, ArgumentParser
+
+    from medanomaly import seeds
+    from medanomaly.training import option_blame
+    from medanomaly.training.parse_errors import Typed, explain
+    from medanomaly.training.preflight import check_config
+
+    check_config("", config)
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    section = content.get("data")
+    if isinstance(section, str):
+        section = {"class_path": section}
+    if not isinstance(section, dict):
+        raise OptionError(f"{config}: has no section `data`, as for training.")
+    if root:
+        section["init_args"] = {**(section.get("init_args") or {}), "root": root}
+    args = ["--config", str(config), *(["--root", root] if root else [])]
+    parser, made = ArgumentParser(exit_on_error=False), option_blame.Blame()
+    parser.add_subclass_arguments(MedicalDataModule, "data", required=True)
+    parser.add_instantiator(made, object)
+    if seed is None:
+        said = content.get("seed", content.get("seed_everything"))
+        seed = said if isinstance(said, int) else 0
+    with seeds.own_run():
+        seeds.set_run_seed(int(seed))
+        try:
+            return parser.instantiate_classes(parser.parse_object({"data": section})).data
+        except ArgumentError as error:
+            raise explain(str(error), parser, args) from error
+        except Exception as error:
+            wrong = option_blame.refused(made, {"data": section}, Typed(args))
+            if wrong is None:
+                raise
+            raise wrong from error

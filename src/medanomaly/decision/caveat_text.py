@@ -1,0 +1,46 @@
+"""What caveats and checks are told with: a record, a figure with its interval, a list, a check if it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medanomaly.metrics.formatting import number, signed
+
+#: A check as the page shows it: state, sentences, facts.
+Told = tuple[str, str, list[tuple[str, str]]]
+
+
+def warning(title: str, text: str) -> dict[str, str]:
+    """A caveat that comes first."""
+    return {"severity": "warning", "title": title, "text": text}
+
+
+def note(title: str, text: str) -> dict[str, str]:
+    """A caveat that comes after the warnings."""
+    return {"severity": "note", "title": title, "text": text}
+
+
+def made(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """A check's record; None if it was not made."""
+    check = (evidence.get("checks") or {}).get(name)
+    return check if isinstance(check, Mapping) and set(check) != {"reason"} else None
+
+
+def figure(record: Mapping[str, Any], sign: bool = False) -> str:
+    """A value with its 95 % interval where it has one; ``sign`` for differences."""
+    say = signed if sign else number
+    if record["low"] is None or record["high"] is None:
+        return say(record["value"])
+    return f"{say(record['value'])} (95 % interval {say(record['low'])} to {say(record['high'])})"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def ends(record: Any) -> tuple[float | None, float | None]:
+    """The ends of a figure's interval; None where it has none, or there is no figure."""
+    record = record or {}
+    return record.get("low"), record.get("high")

@@ -1,0 +1,93 @@
+"""What of a test cannot be had again, written before all else: predictions, validation scores, the tested weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medanomaly.evidence import predictions as tables
+from medanomaly.evidence.stages import Stages
+from medanomaly.runs import run_record as record
+from medanomaly.runs.collected import ROWS, Collected
+from medanomaly.runs.earlier_test import set_aside
+from medanomaly.runs.run_files import replacing, write_json
+
+
+@dataclass
+class Kept:
+    """The tables of a test, as far as they could be made; ``predictions`` gains columns later."""
+
+    predictions: pd.DataFrame | None = None
+    validation: pd.DataFrame | None = None
+
+
+def keep(
+    stages: Stages, collected: Collected, trainer: Any, pl_module: Any, sizes: Collection[tuple[int, int]]
+) -> Kept:
+    """Write predictions, validation scores, weights, split and run record, each whatever becomes of the others.
+
+    All processes come here, and the first one writes.
+
+    Args:
+        stages: Where failures go.
+        collected: The test's batches.
+        trainer: Its ``default_root_dir`` is the run's folder.
+        pl_module: With the tested weights.
+        sizes: Sizes (H, W) of the images as they were read.
+    """
+    kept, out, first = Kept(), Path(trainer.default_root_dir), bool(trainer.is_global_zero)
+    if first:
+        with stages.stage(ROWS, out / tables.PREDICTIONS):
+            _predictions(kept, stages, collected, trainer, pl_module)
+        with stages.stage("validation scores", out / tables.VALIDATION):
+            _validation(kept, stages, trainer, pl_module)
+    with stages.stage("weights", out / record.WEIGHTS if first else None):
+        # The very weights that the figures belong to, whichever checkpoint callbacks the user configured. As
+        # trainer.save_checkpoint, but without its barrier: if the first process fails here, nobody waits for it.
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=True)
+        file = out / record.WEIGHTS
+        with replacing(file) if first else contextlib.nullcontext(file) as part:
+            trainer.strategy.save_checkpoint(checkpoint, part)
+    if first:
+        with stages.stage("split", out / record.SPLIT):
+            split = record.split(trainer.datamodule)
+            if split is None:
+                (out / record.SPLIT).unlink(missing_ok=True)
+            else:
+                tables.write(split, out / record.SPLIT)
+        with stages.stage("run record", out / record.RUN):
+            write_json(out / record.RUN, record.run_json(trainer, pl_module, sizes))
+    return kept
+
+
+def _predictions(kept: Kept, stages: Stages, collected: Collected, trainer: Any, pl_module: Any) -> None:
+    if not collected.rows:
+        raise ValueError("no image was tested")
+    rows = tables.predictions_of(collected.rows, mapped=hasattr(getattr(pl_module, "post_processor", None), "record"))
+    out = Path(trainer.default_root_dir)
+    kept.predictions = _known(stages, trainer, lambda table: tables.with_labels(rows, table))
+    with stages.stage("record of an earlier test"):
+        set_aside(out, kept.predictions)
+    tables.write(kept.predictions, out / tables.PREDICTIONS)
+
+
+def _validation(kept: Kept, stages: Stages, trainer: Any, pl_module: Any) -> None:
+    rows = getattr(getattr(pl_module, "post_processor", None), "validation", None)
+    file = Path(trainer.default_root_dir) / tables.VALIDATION
+    if not rows:
+        file.unlink(missing_ok=True)  # of an earlier test
+        return
+    kept.validation = _known(stages, trainer, lambda table: tables.validation_table(rows, table))
+    tables.write(kept.validation, file)
+
+
+def _known(stages: Stages, trainer: Any, join: Callable[[pd.DataFrame | None], pd.DataFrame]) -> pd.DataFrame:
+    """Rows with what the sample table says of their images; with the truth alone where that fails."""
+    with stages.stage("labels and groups", once=True):
+        return join(getattr(trainer.datamodule, "table", None))
+    return join(None)

@@ -1,0 +1,1 @@
+"""anomalib's command line with every plugin loaded: options checked before a run, engine, benchmark."""
