@@ -116,7 +116,7 @@ class Detector:
         """Score one image.
 
         Args:
-            image: A path, or a decoded image, as :meth:`Preprocessing.prepare <medanomaly.imaging.Preprocessing.prepare>` takes it:
+            image: A path, or a decoded image, as :meth:`medanomaly.imaging.Preprocessing.prepare` takes it:
                 (H, W, 3) RGB or (H, W) grey of uint8, uint16 or floats.
             name: What to call an array in the result and in errors.
 

@@ -100,8 +100,8 @@ def decode(path: str | Path) -> np.ndarray:
     """Decode an image at its stored bit depth.
 
     PNG, JPEG, TIFF, BMP, PGM and PPM: alpha is dropped, EXIF orientation is applied, grey is repeated over three
-    channels. DICOM: as rule ``dtype`` of :class:`~medanomaly.imaging.Preprocessing` shows it, after modality LUT, VOI LUT or
-    window, and with low values dark. ``path`` may address a frame (``scan.dcm#frame=3``); a file of several frames
+    channels. DICOM: as rule ``dtype`` of :class:`~medanomaly.imaging.Preprocessing` shows it, after modality LUT, VOI
+    LUT or window, and with low values dark. ``path`` may address a frame (``scan.dcm#frame=3``); a file of several frames
     needs that.
 
     Returns:
