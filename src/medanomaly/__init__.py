@@ -6,9 +6,13 @@ install, everything else is reached when it is asked for.
 
 from __future__ import annotations
 
+from medanomaly import _moved
+
 __version__ = "0.2.0.dev0"
 
 __all__ = ["__version__", "register"]
+
+_moved.install()
 
 
 def register() -> None:

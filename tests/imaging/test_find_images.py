@@ -198,7 +198,7 @@ def test_what_was_passed_over_in_words():
 
 def test_it_needs_numpy_and_opencv_alone():
     code = (
-        "import sys, medanomaly.imaging.search, medanomaly.app.session.zip_archive\n"
+        "import sys, medanomaly.imaging.find_images, medanomaly.app.session.zip_archive\n"
         "print({'torch', 'anomalib', 'pandas', 'scipy'} & set(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

@@ -68,7 +68,7 @@ STAGES: list[tuple[str, Any, str]] = [
     ("page", writer, "render"),
     ("page", report, "filled"),
     ("operating point", predictions, "extra"),
-    ("validation decisions", predictions, "decided"),
+    ("validation decisions", predictions, "with_decisions"),
     ("options of the run", run_record, "run_section"),
     ("counts of the data", run_record, "digest"),
     ("log", EvidenceWriter, "_log"),
@@ -157,7 +157,7 @@ def test_names_of_the_sample_table_are_left_out_where_they_cannot_be_joined(trai
     model, data, _ = trained
     joined = predictions.with_labels
     monkeypatch.setattr(
-        predictions, "joined", lambda rows, table: joined(rows, None) if table is None else raising(ValueError())()
+        predictions, "with_labels", lambda rows, table: joined(rows, None) if table is None else raising(ValueError())()
     )
     folder = test(model, data, tmp_path)
     assert [entry["stage"] for entry in evidence_of(folder)["failed"]] == ["labels and groups"]

@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from medanomaly._moved import renamed
+
+__getattr__ = renamed(__name__)
+
 #: So many distinct scores, and the threshold, are kept for the edge at most; the highest half without gaps.
 KEPT = 1000
 

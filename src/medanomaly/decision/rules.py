@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from medanomaly._moved import renamed
 from medanomaly.decision import threshold_rules
 from medanomaly.decision.threshold_rules import RuleError
 
@@ -25,6 +26,8 @@ __all__ = [
     "parse_rule",
     "question",
 ]  # fmt: skip
+
+__getattr__ = renamed(__name__)
 
 #: A rule's parameter: one number, or several by name.
 Value: TypeAlias = "float | dict[str, float]"

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from medanomaly._moved import renamed
+
+__getattr__ = renamed(__name__)
+
 
 def ranking_score(raw: Any, centre: Any) -> Any:
     """The score that is compared with the threshold, of raw scores of any shape.

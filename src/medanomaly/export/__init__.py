@@ -1,6 +1,9 @@
 """A tested run becomes an OpenVINO bundle, with proof that both agree."""
 
+from medanomaly._moved import renamed
 from medanomaly.export.write_bundle import ExportError, export_run
 from medanomaly.runs.tested_run import TestedRun
 
 __all__ = ["ExportError", "TestedRun", "export_run"]
+
+__getattr__ = renamed(__name__)

@@ -1,5 +1,6 @@
 """A file becomes a float array: the one reader that training and edge share. numpy, OpenCV and pydicom only."""
 
+from medanomaly._moved import renamed
 from medanomaly.imaging.decode import IMAGE_SUFFIXES, declared_size, decode, decode_mask, frames, inside, split_frame
 from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.field_of_view import CropBox
@@ -33,3 +34,5 @@ __all__ = [
     "several",
     "split_frame",
 ]
+
+__getattr__ = renamed(__name__)

@@ -9,9 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from medanomaly._moved import renamed
 from medanomaly.imaging.decoded_image import DecodedImage
 from medanomaly.imaging.intensity import LUMA
 from medanomaly.imaging.limits import ImageError
+
+__getattr__ = renamed(__name__)
 
 #: Views are found on a copy of at most so many pixels a side: enough for an outline, and quick.
 _SIDE = 512
