@@ -1,6 +1,7 @@
 # make demo   set up, then train, test, export and run the edge detector on drawn frames
 # make test   set up, then run the tests, two side by side (JOBS=4: four)
-# make lint   ruff and mypy
+# make lint   ruff, mypy, and who may import whom
+# make structure   the rooms of the code in figures: arrows, circles, sizes, repeated lines
 # make reproduce   set up, then the seed systems' claims beside our figures: RESULTS.md; ARGS=--quick for a trial
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +19,7 @@ ifneq ($(wildcard ../shared/weights/README.md),)
 export MEDANOMALY_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: setup demo test test-slow lint reproduce clean
+.PHONY: setup demo test test-slow lint structure reproduce clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -39,6 +40,10 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+structure: $(STAMP)
+	$(BIN)/python benchmarks/structure.py
 
 reproduce: $(STAMP)
 	$(BIN)/python -m tools.reproduce $(ARGS)

@@ -254,7 +254,7 @@ def test_a_benchmark_over_seeds_gives_several_results(tmp_path, monkeypatch):
 
 
 def test_data_check_looks_at_the_split_of_the_trainings_seed(tmp_path):
-    from medanomaly.data.check_data import load
+    from medanomaly.training.configured_data import load
 
     config = tmp_path / "c.yaml"
     config.write_text(f"data: {{class_path: medanomaly.data.Phantom, init_args: {{root: {tmp_path}, image_size: 16}}}}")

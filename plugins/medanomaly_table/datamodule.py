@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.table import read_csv, split_by_group
+from medanomaly.data.splits import split_by_group
+from medanomaly.data.table import read_csv
 
 
 class Table(MedicalDataModule):

@@ -206,8 +206,9 @@ def _data_check(args: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from medanomaly.data.check_data import check, load, show, written
+        from medanomaly.data.check_data import check, show, written
         from medanomaly.data.datamodule import PluginFailedError
+        from medanomaly.training.configured_data import load
     except ImportError as error:
         return _needs_training(error)
     try:

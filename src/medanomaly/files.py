@@ -1,11 +1,31 @@
-"""Files that are written as a whole or not at all."""
+"""Files: written as a whole or not at all, and their SHA-256."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+_BLOCK = 2**20
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, 64 hex digits, read block by block: a video of hours never lies in memory.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    # hashlib.file_digest does this, from Python 3.11 on.
+    digest, block = hashlib.sha256(), bytearray(_BLOCK)
+    view = memoryview(block)
+    with path.open("rb", buffering=0) as file:
+        while read := file.readinto(block):
+            digest.update(view[:read])
+    return digest.hexdigest()
 
 
 def write_whole(path: Path, data: bytes | memoryview) -> None:
@@ -55,6 +75,34 @@ def together() -> Iterator[Callable[[Path], Path]]:
             written.unlink(missing_ok=True)
     for folder in {path.parent for path in parts}:
         _settle(folder)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """One file beside ``path`` to write into, which takes its place at the end; see :func:`together`.
+
+    The folder is made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with together() as part:
+        yield part(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as a whole, in UTF-8; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Bytes of a file's name that are no UTF-8: JSON reads the escape back as they were.
+    write_whole(path, text.encode("utf-8", "backslashreplace"))
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Write a record of plain values as a whole; its folder is made.
+
+    Raises:
+        ValueError: for NaN and infinity, which JSON does not know.
+        TypeError: for a value that is not plain.
+    """
+    write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _settle(folder: Path) -> None:

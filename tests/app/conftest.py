@@ -18,7 +18,8 @@ from medanomaly.app.session.sessions import LoadedBundle, Sessions
 from medanomaly.app.session.uploads import Limits
 from medanomaly.app.session.worklist import Worklist
 from medanomaly.edge import Detector
-from medanomaly.edge.bundle import SCORES, sha256
+from medanomaly.edge.bundle import SCORES
+from medanomaly.files import sha256
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -126,7 +126,7 @@ def test_a_record_that_was_altered(tmp_path, caplog, damage):
         record["channels"] = 1
     elif damage == "digest":  # an altered file and its own digest: not what was written
         overwrite(tmp_path / "key" / "images3.npy", 500, b"\xff" * 100)
-        record["files"]["images3.npy"]["sha256"] = cache_files.digest(tmp_path / "key" / "images3.npy")
+        record["files"]["images3.npy"]["sha256"] = cache_files.sha256(tmp_path / "key" / "images3.npy")
     elif damage == "key":
         record["key"] = "another"
     text = {"number": "3", "list": "[1]", "no text": "\xff", "cut": path.read_text()[:-9]}.get(damage)
@@ -213,14 +213,14 @@ def test_a_file_is_checked_once_an_opening_whatever_the_workers(tmp_path, monkey
     made = module(tmp_path)
     made.train_data.images.fill()
     log = tmp_path / "checked"  # a file: what worker processes do is counted too
-    digest = cache_files.digest
+    digest = cache_files.sha256
 
     def counted(path):
         with log.open("a") as lines:
             lines.write(f"{path.name}\n")
         return digest(path)
 
-    monkeypatch.setattr(cache_files, "digest", counted)
+    monkeypatch.setattr(cache_files, "sha256", counted)
     made = module(tmp_path, num_workers=2, train_batch_size=1, train_augmentations=v2.Compose([v2.Identity()]))
     for _ in range(2):
         loader = made.train_dataloader()

@@ -14,8 +14,8 @@ from tests.conftest import write_image
 import medanomaly.data as data
 from medanomaly.cli import main
 from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.find_files import carve_validation, deal_groups
-from medanomaly.data.table import TableError, check, complete, counts, digest, read_columns, read_csv, split_by_group
+from medanomaly.data.splits import carve_validation, deal_groups, split_by_group
+from medanomaly.data.table import TableError, check, complete, counts, digest, read_columns, read_csv
 
 GREY = np.arange(64, dtype=np.uint8).reshape(8, 8)
 NORMAL = ["normal"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tests.conftest import write_image
 
-from medanomaly.data.table import TableError, check, complete, counts, digest, read_csv, split_by_group
+from medanomaly.data.table import TableError, check, complete, counts, digest, read_csv
 
 NORMAL = ["normal"]
 
@@ -65,42 +65,6 @@ def test_csv_lists_missing_and_outside_files(tmp_path):
     assert all(
         part in str(error.value) for part in ("../x.png", "outside", "b.png: no such file", "m.png: no such file")
     )
-
-
-def random_table(seed: int) -> pd.DataFrame:
-    rng = np.random.default_rng(seed)
-    group = rng.integers(0, 60, 400)
-    sick = rng.random(60) < 0.4
-    label = np.where(sick[group] & (rng.random(400) < 0.6), "sick", "normal")
-    return pd.DataFrame({"image_path": [f"{i}.png" for i in range(400)], "label": label, "group": group.astype(str)})
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_split_by_group_keeps_groups_and_repeats(seed):
-    samples = random_table(seed)
-    split = split_by_group(samples, NORMAL, (0.6, 0.2, 0.2), seed)
-    full = complete(split, NORMAL)
-    check(full, NORMAL)
-    assert not full[(full["split"] == "train") & full["abnormal"]].size
-    assert set(full.loc[full["abnormal"], "split"]) == {"val", "test"}
-    pd.testing.assert_frame_equal(split, split_by_group(samples, NORMAL, (0.6, 0.2, 0.2), seed))
-    assert (split["split"] != split_by_group(samples, NORMAL, (0.6, 0.2, 0.2), seed + 99)["split"]).any()
-
-
-def test_every_abnormal_label_is_spread_over_val_and_test():
-    labels = ["normal"] * 60 + ["rare"] * 4 + ["common"] * 40
-    samples = pd.DataFrame({"label": labels, "group": [f"p{i}" for i in range(104)], "image_path": range(104)})
-    for seed in range(20):
-        split = split_by_group(samples, NORMAL, (0.6, 0.2, 0.2), seed)
-        found = pd.crosstab(split["label"], split["split"])
-        assert found.loc["normal"].to_dict() == {"train": 36, "val": 12, "test": 12}
-        assert found.loc["rare", ["val", "test"]].tolist() == [2, 2]
-        assert found.loc["common", ["val", "test"]].tolist() == [20, 20]
-
-
-def test_fractions_must_make_one():
-    with pytest.raises(TableError, match="sum 1"):
-        split_by_group(random_table(0), NORMAL, (0.5, 0.2, 0.2), 0)
 
 
 def test_digest_ignores_order_and_sees_a_moved_image():

@@ -11,7 +11,8 @@ import pytest
 from openvino import opset13 as ops
 from tests.conftest import write_image
 
-from medanomaly.edge.bundle import FORMAT, GRAPH, SCHEMA, WEIGHTS, Bundle, sha256
+from medanomaly.edge.bundle import FORMAT, GRAPH, SCHEMA, WEIGHTS, Bundle
+from medanomaly.files import sha256
 
 SIZE = 16
 

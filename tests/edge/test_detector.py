@@ -241,7 +241,7 @@ def test_older_bundles_have_no_self_test_and_run(drawn_bundle, tmp_path):
 
 
 def test_a_changed_weight_is_found_by_its_hash_and_behind_that_by_its_score(drawn_bundle, tmp_path):
-    from medanomaly.edge.bundle import sha256
+    from medanomaly.files import sha256
 
     bundle = edited(drawn_bundle, tmp_path / "bundle")
     weights = np.fromfile(bundle / "model.bin", np.float32)

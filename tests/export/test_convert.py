@@ -124,7 +124,7 @@ def test_bundles_of_the_earlier_layout_run(tiny_run, tiny_bundle, tmp_path):
     card.pop("input")
     trained = TestedRun.load(tiny_run)
     ov.save_model(to_openvino(trained.model.model, (32, 32)), older / "model.xml", compress_to_fp16=False)
-    from medanomaly.edge.bundle import sha256
+    from medanomaly.files import sha256
 
     card |= {"schema": 2, "files": {name: sha256(older / name) for name in ("model.xml", "model.bin")}}
     (older / "card.json").write_text(json.dumps(card))

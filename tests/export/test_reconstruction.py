@@ -63,7 +63,7 @@ def test_a_bundle_shows_what_its_run_reconstructs(tiny_run, tiny_bundle):
 
 
 def test_a_bundle_of_an_earlier_version_shows_none(tiny_bundle, tmp_path):
-    from medanomaly.edge.bundle import sha256
+    from medanomaly.files import sha256
 
     older = Path(shutil.copytree(tiny_bundle, tmp_path / "older"))
     card = json.loads((older / "card.json").read_text())

@@ -27,6 +27,7 @@ from tests.small_runs import (
     writer_of,
 )
 
+from medanomaly import files
 from medanomaly.data.table import TableError
 from medanomaly.evidence import predictions
 from medanomaly.evidence.checks.run_checks import CHECKS
@@ -36,7 +37,7 @@ from medanomaly.metrics.pixels import PixelCurves
 from medanomaly.report import charts, curves
 from medanomaly.report import page as report
 from medanomaly.report.gallery import Gallery
-from medanomaly.runs import kept_first, run_files, run_record, writer
+from medanomaly.runs import kept_first, run_record, writer
 from medanomaly.runs.decide_run import decide_run
 from medanomaly.runs.rebuild_report import rebuild
 from medanomaly.runs.writer import EvidenceWriter
@@ -141,7 +142,7 @@ def test_files_that_cannot_be_written_cost_no_other(stage, trained, tmp_path, mo
 def test_a_disk_that_fills_after_the_predictions_leaves_them_whole(trained, tmp_path, monkeypatch, capfd):
     model, data, before = trained
     monkeypatch.setattr(Path, "write_text", raising(FULL))  # tracebacks
-    monkeypatch.setattr(run_files, "write_whole", raising(FULL))  # run record, evidence and page
+    monkeypatch.setattr(files, "write_whole", raising(FULL))  # run record, evidence and page
     folder = test(model, data, tmp_path)
     monkeypatch.undo()
     pd.testing.assert_frame_equal(predictions_of(folder), before)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from medanomaly.files import sha256
 
 HOME = Path(__file__).resolve().parents[2]
 #: How commands are printed: the folders' names differ from machine to machine.
@@ -87,4 +88,4 @@ def hashes() -> dict[str, str]:
         return {}
     patterns = ("*/split*.csv", "*/*.npz", "*/*-ubyte.gz", "*/Data_Entry_2017*.csv", "*/train.csv")
     files = sorted({path for pattern in patterns for path in top.glob(pattern)})
-    return {path.relative_to(top).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.relative_to(top).as_posix(): sha256(path) for path in files}

@@ -11,7 +11,8 @@ from medanomaly.decision import threshold_rules
 from medanomaly.decision.conformal import conformal_record, p_value
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.decision.operating_point_log import DecideError, read_scores
-from medanomaly.edge.bundle import Bundle, sha256
+from medanomaly.edge.bundle import Bundle
+from medanomaly.files import sha256
 from medanomaly.metrics.ranking import wilson
 
 #: What can be asked for.

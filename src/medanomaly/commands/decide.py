@@ -77,8 +77,9 @@ def _rule(option: str, text: str, *of: str) -> tuple[str, Any]:
         OptionError: if it is none; with the nearest name.
     """
     from medanomaly.decision.rules import RULES, RuleError, parse_rule
+    from medanomaly.spec import Spec
 
     try:
         return parse_rule(text, *of)
     except RuleError as error:
-        raise wrong_value(option, text, error, () if text.partition(":")[0] in RULES else RULES) from error
+        raise wrong_value(option, text, error, () if Spec.parse(text).name in RULES else RULES) from error

@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 
 from medanomaly.data.image_store import Arrays, mapped
+from medanomaly.files import sha256
 
 logger = logging.getLogger(__name__)
 
 RECORD = "cache.json"
 #: What is not finished, or thrown away, has a name that begins so.
 PART = "part-"
-_BLOCK = 1 << 20
 #: Seconds without a sign of life after which nobody is writing into an unfinished folder any more.
 _DEAD = 6 * 3600
 #: Checking more bytes than this takes long enough to be told.
@@ -61,16 +61,6 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(part, ignore_errors=True)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file (64 hex digits)."""
-    found, block = hashlib.sha256(), bytearray(_BLOCK)
-    view = memoryview(block)
-    with path.open("rb", buffering=0) as file:
-        while read := file.readinto(block):
-            found.update(view[:read])
-    return found.hexdigest()
-
-
 def finish(part: Path, key: str, channels: int, errors: Mapping[int, str]) -> None:
     """Write the record of a folder whose arrays are complete, and have all of it on the disk.
 
@@ -85,7 +75,7 @@ def finish(part: Path, key: str, channels: int, errors: Mapping[int, str]) -> No
     files = {}
     for file in sorted(part.glob("*.npy")):
         _synchronise(file)
-        files[file.name] = {"bytes": file.stat().st_size, "sha256": digest(file)}
+        files[file.name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
     record = {
         "key": key,
         "channels": channels,
@@ -169,7 +159,7 @@ def _check(file: Path, known: Mapping[str, Any]) -> None:
     size = file.stat().st_size
     if size != known["bytes"]:
         raise DamagedError(f"{file}: has {size} bytes, and had {known['bytes']} when it was written")
-    if digest(file) != known["sha256"]:
+    if sha256(file) != known["sha256"]:
         raise DamagedError(f"{file}: was altered or damaged after it was written (its SHA-256 differs)")
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from medanomaly.data.cache_files import digest
 from medanomaly.data.synthetic_anomalies import foreign_files
 from medanomaly.data.table import TableError
+from medanomaly.files import sha256
 from medanomaly.imaging import joined, several
 
 if TYPE_CHECKING:
@@ -154,4 +154,4 @@ def _digest(file: Path) -> str:
 @cache
 def _hashed(path: str, _stamp: tuple[int, int, int]) -> str:
     """SHA-256 of a file, read once a process while its size and its times stay."""
-    return digest(Path(path))
+    return sha256(Path(path))

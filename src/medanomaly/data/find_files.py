@@ -1,4 +1,4 @@
-"""Finding images and folders, and dealing groups into splits, for data plugins."""
+"""Finding images, folders and masks, for data plugins."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from medanomaly.csv_cells import some
-from medanomaly.data.required_cells import TableError, is_normal, tidied
-from medanomaly.data.table import SPLITS
+from medanomaly.data.required_cells import TableError
 from medanomaly.imaging import IMAGE_SUFFIXES, search
 
 logger = logging.getLogger(__name__)
@@ -123,60 +119,3 @@ def paired_masks(paths: Sequence[Path], folder: Path) -> list[str]:
             "Name each mask as its image, or with the same numbers."
         )
     return found
-
-
-def carve_validation(table: pd.DataFrame, normal: Collection[str], share: float, seed: int) -> pd.DataFrame:
-    """Move whole groups from ``train`` to ``val``, where a publisher gives train and test alone; a new table.
-
-    Groups that hold an abnormal image and groups that do not are dealt apart, each by a seeded shuffle of the sorted
-    group names, so that both classes of ``train`` are in ``val`` in nearly the same proportion. At least one group of
-    each kind stays in ``train`` and, where there are two or more, at least one goes to ``val``. Test is left alone.
-
-    Args:
-        table: Columns ``label``, ``group`` and ``split``.
-        normal: The labels that count as normal.
-        share: Share of the training groups that becomes ``val``; above 0 and below 1.
-        seed: Seed of the shuffle.
-    """
-    if not 0 < share < 1:
-        raise TableError(f"The share of train that becomes val must be above 0 and below 1, not {share}.")
-    table = tidied(table, normal)
-    rng = np.random.default_rng(seed)
-    train = table[table["split"] == "train"]
-    has_abnormal = (~is_normal(train["label"], normal)).groupby(train["group"]).any()
-    moved: set[str] = set()
-    for kind in (False, True):
-        groups = sorted(has_abnormal.index[has_abnormal == kind])
-        rng.shuffle(groups)
-        if len(groups) > 1:
-            moved.update(groups[: min(max(round(share * len(groups)), 1), len(groups) - 1)])
-    into_val = (table["split"] == "train") & table["group"].isin(moved)
-    return table.assign(split=table["split"].mask(into_val, "val"))
-
-
-def deal_groups(table: pd.DataFrame, fractions: Sequence[float], seed: int) -> pd.DataFrame:
-    """Deal all groups into train, val and test whatever their classes; a new table with ``split``.
-
-    For sets where nearly every patient has both classes: there :func:`~medanomaly.data.table.split_by_group`, which
-    keeps groups with abnormal images out of train, would leave nothing to train on. The largest groups are dealt
-    first, each to the part that is furthest below its share of images, so that a few large patients do not upset the
-    shares; groups of one size come in a seeded order.
-
-    Args:
-        table: Column ``group``.
-        fractions: Shares of train, val and test; positive, and together 1.
-        seed: Seed of the order.
-    """
-    shares = np.asarray(fractions, dtype=float)
-    if len(shares) != len(SPLITS) or (shares <= 0).any() or not np.isclose(shares.sum(), 1):
-        raise TableError(f"Split fractions must be three positive numbers with sum 1, not {list(fractions)}.")
-    table = tidied(table)
-    sizes = table.groupby("group").size()
-    names = np.random.default_rng(seed).permutation(sorted(sizes.index))
-    dealt = np.zeros(len(SPLITS))
-    split_of: dict[str, str] = {}
-    for name in sorted(names, key=lambda group: -int(sizes[group])):
-        part = int(np.argmin(dealt / shares))
-        split_of[str(name)] = SPLITS[part]
-        dealt[part] += int(sizes[name])
-    return table.assign(split=table["group"].astype(str).map(split_of))

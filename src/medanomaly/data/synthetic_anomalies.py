@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.imaging import ImageError, Preprocessing, decode, search
+from medanomaly.spec import Spec
 
 #: Kinds with their default amount (None: the kind takes none).
 KINDS: dict[str, float | None] = {"noise": 0.2, "cutpaste": None, "blur": 3.0, "blob": 0.4, "foreign": None}
@@ -52,20 +53,21 @@ class Anomaly:
         Raises:
             ValueError: for another kind, or an amount that is no positive number.
         """
-        kind, _, rest = str(text).partition(":")
+        spec = Spec.parse(str(text))
+        kind = spec.name
         if kind not in KINDS:
             raise ValueError(f"artificial must be one of {', '.join(KINDS)}, with :amount or :path, not '{text}'")
         if kind == "foreign":
-            if not rest:
+            if not spec.argument:
                 raise ValueError("artificial 'foreign' needs a path: foreign:FOLDER, foreign:FILE.npz or an idx file")
-            return cls(kind, source=rest)
+            return cls(kind, source=spec.argument)
         default = KINDS[kind]
         if default is None:
-            if rest:
+            if spec.argument:
                 raise ValueError(f"artificial '{kind}' takes no amount, got '{text}'")
             return cls(kind)
         try:
-            amount = float(rest) if rest else default
+            amount = spec.number() if spec.argument else default
         except ValueError:
             amount = -1.0
         if not 0 < amount < float("inf"):

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from medanomaly.csv_cells import among, missing, some
 from medanomaly.data.csv_table import read_columns, read_csv
-from medanomaly.data.required_cells import TableError, is_normal, noted, require, tidied
+from medanomaly.data.required_cells import TableError, noted, require, tidied
 from medanomaly.data.reserved_columns import renamed
 from medanomaly.imaging import joined, several, split_frame
 
@@ -31,7 +30,6 @@ __all__ = [
     "digest",
     "read_columns",
     "read_csv",
-    "split_by_group",
 ]
 
 SPLITS = ("train", "val", "test")
@@ -155,45 +153,6 @@ def check(table: pd.DataFrame, normal: Collection[str]) -> None:
             problems.append(f"no image is in {split}")
     if problems:
         raise TableError("The sample table cannot be used:\n- " + "\n- ".join(problems))
-
-
-def split_by_group(table: pd.DataFrame, normal: Collection[str], fractions: Sequence[float], seed: int) -> pd.DataFrame:
-    """Deal groups into train, val and test, stratified by label; returns a new table with ``split``.
-
-    Groups with only normal images are dealt by ``fractions``. One-class training has no use for abnormal images, so
-    groups that hold any go to val and test alone, in the ratio of those two fractions. Within each kind, groups are
-    shuffled by the seed, ordered by their commonest abnormal label, and each goes to the split that lacks most: so
-    every label is spread alike, and the totals are within one group of their shares.
-
-    Args:
-        table: Columns ``label`` and ``group``.
-        normal: The labels that count as normal.
-        fractions: Shares of train, val and test; positive, and together 1.
-        seed: Seed of the shuffle.
-
-    Raises:
-        TableError: for other fractions, or if a label or a group is missing (names the rows).
-    """
-    shares = np.asarray(fractions, dtype=float)
-    if len(shares) != 3 or (shares <= 0).any() or not np.isclose(shares.sum(), 1):
-        raise TableError(f"Split fractions must be three positive numbers with sum 1, not {list(fractions)}.")
-    table = tidied(table, normal)
-    rng = np.random.default_rng(seed)
-    abnormal = table[~is_normal(table["label"], normal)]
-    commonest = abnormal.groupby("group")["label"].agg(lambda labels: labels.mode().iloc[0]).to_dict()
-    groups = sorted(set(table["group"]))
-    rng.shuffle(groups)
-    split_of: dict[str, str] = {}
-    for names, parts, chosen in (
-        (SPLITS, shares, [group for group in groups if group not in commonest]),
-        (SPLITS[1:], shares[1:], sorted((g for g in groups if g in commonest), key=lambda g: commonest[g])),
-    ):
-        parts, dealt = parts / parts.sum(), np.zeros(len(names))
-        for number, group in enumerate(chosen, start=1):
-            lacks = int(np.argmax(parts * number - dealt))
-            dealt[lacks] += 1
-            split_of[group] = names[lacks]
-    return table.assign(split=table["group"].map(split_of))
 
 
 def digest(table: pd.DataFrame) -> str:

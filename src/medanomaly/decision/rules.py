@@ -12,6 +12,7 @@ import numpy as np
 from medanomaly._moved import renamed
 from medanomaly.decision import threshold_rules
 from medanomaly.decision.threshold_rules import RuleError
+from medanomaly.spec import Spec
 
 __all__ = [
     "RULES",
@@ -188,18 +189,18 @@ def parse_rule(text: str, of: str = "images") -> tuple[str, Value | None]:
     Raises:
         RuleError: for an unknown rule, or a value that is malformed, missing, out of range or not wanted.
     """
-    rule, colon, given = text.partition(":")
+    spec = Spec.parse(text)
     value: Value | None = None
     try:
-        if "=" in given:
-            value = {name.strip(): float(number) for name, number in (item.split("=") for item in given.split(","))}
-        elif colon:
-            value = float(given)
+        if spec.named:
+            value = spec.named_numbers()
+        elif spec.argument is not None:
+            value = spec.number()
     except ValueError:
-        raise RuleError(f"'{given}' in '{text}' is no value. Write rule:0.95, or rule:name=1,name=2.") from None
-    if value is not None and rule in RULES and not RULES[rule].needs:
-        raise RuleError(f"Rule '{rule}' takes no value; '{text}' gives it one.")
-    return rule, check_rule(rule, value, of)
+        raise RuleError(f"'{spec.argument}' in '{text}' is no value. Write rule:0.95, or rule:name=1,name=2.") from None
+    if value is not None and spec.name in RULES and not RULES[spec.name].needs:
+        raise RuleError(f"Rule '{spec.name}' takes no value; '{text}' gives it one.")
+    return spec.name, check_rule(spec.name, value, of)
 
 
 def check_rule(rule: str, value: Value | None, of: str = "images") -> Value | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from medanomaly.decision.caveat_titles import as_meant
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge.input_spec import InputSpec
+from medanomaly.files import sha256
 from medanomaly.imaging import Preprocessing
 
 #: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
@@ -24,21 +24,9 @@ ONNX = "model.onnx"
 #: Scores of the validation images, without their paths; the card names it and its SHA-256 where there is one.
 SCORES = "validation.csv"
 
-#: Bytes of a file that are hashed at a time.
-_BLOCK = 2**20
-
 
 class BundleError(ValueError):
     """A bundle cannot be used. The message names the bundle, what is wrong, and what to do."""
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file, 64 hex digits; a video of hours never lies in memory."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _unreadable(file: Path, error: OSError) -> BundleError:

@@ -20,7 +20,8 @@ import numpy as np
 import openvino as ov
 from openvino import opset13 as ops
 
-from medanomaly.edge.bundle import CARD, GRAPH, ONNX, WEIGHTS, as_read, sha256
+from medanomaly.edge.bundle import CARD, GRAPH, ONNX, WEIGHTS, as_read
+from medanomaly.files import sha256
 
 #: Tensors inside the graph, and what graphs of layout 2 and before call them as their outputs.
 RAW = {"raw_score": "pred_score", "raw_map": "anomaly_map", "parts": "parts"}

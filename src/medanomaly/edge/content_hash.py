@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medanomaly.edge.bundle import sha256
+from medanomaly.files import sha256
 from medanomaly.imaging import split_frame
 
 

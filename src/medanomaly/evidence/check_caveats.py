@@ -10,6 +10,7 @@ from medanomaly.decision.caveat_text import figure, listed, made, note, warning
 from medanomaly.evidence.occlusion_caveat import covering
 from medanomaly.evidence.shared_images_caveat import shared_images
 from medanomaly.metrics.formatting import number
+from medanomaly.spec import Spec
 
 #: A rival's AUROC below this is not worth a word.
 _WEAK = 0.6
@@ -59,8 +60,8 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
             f" {listed(device).capitalize()} may follow the device and the frame rather than the disease: a shortcut. "
             "Cut the frame off with data.init_args.field_of_view (crop:N, circle), and compare."
         )
-    given = str(reading.get("intensity")).partition(":")[0]
-    seen = [rule for name, rule in _INPUTS.items() if name in measured.values() and rule.partition(":")[0] != given]
+    given = Spec.parse(str(reading.get("intensity"))).name
+    seen = [rule for name, rule in _INPUTS.items() if name in measured.values() and Spec.parse(rule).name != given]
     if seen:
         remedy += (
             f" As input to the model, what the number measures may serve it better than the whole image: try "

@@ -12,7 +12,7 @@ import pandas as pd
 from medanomaly.csv_cells import some
 from medanomaly.data.required_cells import TableError
 from medanomaly.decision.decision_function import DecisionFunction
-from medanomaly.runs.run_files import replacing
+from medanomaly.files import replacing
 
 #: A file's name that is no UTF-8 is written byte by byte, and read back as it was.
 _NAMES: Final = "surrogateescape"

@@ -13,7 +13,7 @@ import openvino as ov
 
 from medanomaly.data.dataset import MedicalDataset
 from medanomaly.edge import Detector
-from medanomaly.edge.bundle import SCORES, sha256
+from medanomaly.edge.bundle import SCORES
 from medanomaly.edge.bundle_graph import seal, set_point
 from medanomaly.edge.detector import core
 from medanomaly.edge.input_spec import InputSpec
@@ -21,6 +21,7 @@ from medanomaly.evidence import predictions as tables
 from medanomaly.export.convert import finished
 from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted, resources, score_all
 from medanomaly.export.quantise import CALIBRATION, Tensors, quantise
+from medanomaly.files import sha256
 from medanomaly.runs.tested_run import ExportError, TestedRun
 from medanomaly.streams import watched
 

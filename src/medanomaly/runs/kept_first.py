@@ -12,10 +12,10 @@ import pandas as pd
 
 from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.stages import Stages
+from medanomaly.files import replacing, write_json
 from medanomaly.runs import run_record as record
 from medanomaly.runs.collected import ROWS, Collected
 from medanomaly.runs.earlier_test import set_aside
-from medanomaly.runs.run_files import replacing, write_json
 
 
 @dataclass

@@ -27,6 +27,7 @@ from medanomaly.evidence.image_figures import image_metrics, undefined_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.run_caveats import FAILED, with_failures
 from medanomaly.evidence.stages import FIGURES, Stages
+from medanomaly.files import write_json, write_text
 from medanomaly.report.gallery import Gallery
 from medanomaly.report.page import render
 from medanomaly.runs import run_record as record
@@ -34,7 +35,6 @@ from medanomaly.runs.callback_guard import Guard
 from medanomaly.runs.collected import PICTURES, ROWS, Collected
 from medanomaly.runs.kept_first import Kept, keep
 from medanomaly.runs.raw_outputs import RawOutputs
-from medanomaly.runs.run_files import write_json, write_text
 from medanomaly.runs.run_record import SCHEMA, WEIGHTS
 
 __all__ = ["SCHEMA", "WEIGHTS", "EvidenceWriter", "write_json"]

@@ -16,7 +16,8 @@ from tests.app.serving import Serving
 from tests.app.session.test_worklist import movie
 
 from medanomaly.app.session.mark_store import Key, Mark, Store
-from medanomaly.edge.bundle import CARD, sha256
+from medanomaly.edge.bundle import CARD
+from medanomaly.files import sha256
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="browser tests need Debian's chromium")
 expect = playwright.expect

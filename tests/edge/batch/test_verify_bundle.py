@@ -14,7 +14,7 @@ from tests.conftest import write_image
 
 from medanomaly.cli import main
 from medanomaly.edge.batch.verify_bundle import VerifyError, flip, verify
-from medanomaly.edge.bundle import sha256
+from medanomaly.files import sha256
 
 
 @pytest.fixture

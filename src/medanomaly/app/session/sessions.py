@@ -25,8 +25,9 @@ from medanomaly.app.session.uploads import Limits
 from medanomaly.app.session.worklist import Item, Worklist
 from medanomaly.app.viewer.scored_view import ScoredViews
 from medanomaly.edge import Bundle, Detector
-from medanomaly.edge.bundle import CARD, BundleError, sha256
+from medanomaly.edge.bundle import CARD, BundleError
 from medanomaly.edge.reconstruction import Reconstructor
+from medanomaly.files import sha256
 
 _PREFIX = "medanomaly-app-"
 _LOCK = "in-use"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from medanomaly.app.session.upload_types import HEAD, Kind, kind_of, why_refused
 from medanomaly.app.session.zip_archive import ArchiveError, entries, wanted
+from medanomaly.files import sha256
 from medanomaly.imaging import ImageError, frames
 from medanomaly.imaging.find_images import in_system
 
@@ -140,7 +140,7 @@ class Intake:
             return Refused(name, f"is over the limit of {self.limits.files} files a session. Begin a new one.")
         if self.used + size > self.limits.total_bytes:
             return Refused(name, too_much(self.limits))
-        digest = _sha256(received)
+        digest = sha256(received)
         if (name, digest) in self._known:
             return Refused(name, "is in the list already.")
         path = received.rename(self.folder / f"{self.count:06d}{kind.suffix}")
@@ -187,11 +187,3 @@ def without_path(error: str, path: Path, name: str) -> str:
 def _head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(MIB):
-            digest.update(chunk)
-    return digest.hexdigest()

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from medanomaly.edge.batch.own_phrases import GAP, own
-from medanomaly.edge.bundle import sha256
 from medanomaly.edge.result import Failure, Result
+from medanomaly.files import sha256
 from medanomaly.imaging import split_frame
 
 _NAME = "anonymous.key"

@@ -15,10 +15,11 @@ from medanomaly import __version__
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge import bundle_graph as inside
 from medanomaly.edge.batch.inputs import expand, find_inputs
-from medanomaly.edge.bundle import GRAPH, Bundle, BundleError, differences, read_card, sha256
+from medanomaly.edge.bundle import GRAPH, Bundle, BundleError, differences, read_card
 from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.detector import Detector, core
 from medanomaly.edge.result import Failure, Frame
+from medanomaly.files import sha256
 from medanomaly.imaging import ImageError, split_frame
 from medanomaly.imaging.path_kinds import no_file
 

@@ -23,6 +23,7 @@ import pandas as pd
 from medanomaly.data.measured_pixels import digest as digest_of_values
 from medanomaly.data.measured_pixels import pictures, stored
 from medanomaly.evidence.checks.context import CheckError, Context, tracked
+from medanomaly.files import sha256
 from medanomaly.imaging import ImageError
 from medanomaly.imaging import decode as decode_file
 
@@ -181,11 +182,7 @@ def _pieces(path: str) -> str:
 
 def _whole(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            found = hashlib.sha256()
-            while part := file.read(1 << 20):
-                found.update(part)
-            return found.hexdigest()
+        return sha256(Path(path))
     except OSError:
         return path
 
