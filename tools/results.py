@@ -40,7 +40,8 @@ from medanomaly.data.dataset_digest import changed, digests
 from medanomaly.evidence.checks.trivial_baseline import FILE_SIZE, of_image
 from medanomaly.export import TestedRun, export_run
 from medanomaly.export.parity import parity
-from medanomaly.metrics.ranking import GroupBootstrap, Ranking
+from medanomaly.metrics.bootstrap import GroupBootstrap
+from medanomaly.metrics.ranking import Ranking
 from medanomaly.models.module import pixels
 
 HOME = Path(__file__).resolve().parents[1]

@@ -25,8 +25,8 @@ from medanomaly.edge.detector import core
 from medanomaly.export import ExportError, TestedRun, export_run, quantise
 from medanomaly.export import precision as reduced
 from medanomaly.export.convert import to_openvino
-from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted, spearman
-from medanomaly.models.training_scores import auroc
+from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted
+from medanomaly.metrics.ranking import auroc, spearman
 
 RNG = np.random.default_rng(0)
 BF16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

@@ -9,7 +9,7 @@ from typing import Any
 from medanomaly.decision.caveat_text import note, warning
 from medanomaly.evidence.check_caveats import CHECK_CAVEATS, SPLIT_CAVEATS
 from medanomaly.evidence.run_caveats import failed, unranked
-from medanomaly.metrics.ranking import wilson
+from medanomaly.metrics.interval import wilson
 
 #: Below so many images of a class, figures are anecdotes.
 _FEW = 30
