@@ -13,7 +13,6 @@ import openvino as ov
 import pandas as pd
 import pytest
 from openvino import opset13 as ops
-from scipy.stats import spearmanr
 
 from medanomaly.cli import main
 from medanomaly.decision.decision_function import DecisionFunction, record
@@ -255,20 +254,6 @@ def point_of(rule, value, raw, abnormal):
 def scores(number=60, ill=True):
     abnormal = np.arange(number) % 3 == 0 if ill else np.zeros(number, bool)
     return (RNG.normal(size=number) + abnormal).astype(np.float32), abnormal
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_spearman_is_scipys(ties):
-    a, b = RNG.normal(size=(2, 50))
-    if ties:
-        a, b = a.round(), b.round()
-    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert spearman(a, a) == pytest.approx(1)
-
-
-def test_spearman_of_constant_scores():
-    assert spearman(np.ones(5), np.ones(5)) == 1
-    assert spearman(np.arange(5), np.ones(5)) == 0
 
 
 @pytest.mark.parametrize("rule", [("quantile", 0.9), ("sigma_two_sided", 1.0), ("conformal", 0.1), ("manual", 0.3)])
