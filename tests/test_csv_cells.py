@@ -104,3 +104,17 @@ def test_an_exact_name_comes_first():
 def test_some():
     assert some("abc", 2) == "a, b and 1 more"
     assert some(["a"]) == "a"
+
+
+@pytest.mark.parametrize(
+    ("items", "shown", "of", "text"),
+    [
+        ([], 2, None, ""),
+        (["a", "b"], 2, None, "a, b"),
+        (["a", "b", "c"], 2, None, "a, b and 1 more"),
+        (["a", "b"], 2, 9, "a, b and 7 more"),
+        (map(str, range(22)), 20, None, ", ".join(map(str, range(20))) + " and 2 more"),
+    ],
+)
+def test_some_of_a_long_list(items, shown, of, text):
+    assert some(items, shown, of) == text

@@ -24,13 +24,15 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from scipy.stats import binom, norm
+from scipy.stats import beta, binom, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medanomaly.decision.rules import RuleError, choose_threshold
-from medanomaly.metrics.confusion import clopper_pearson, positive_likelihood_ratio, predictive_values
+from medanomaly.metrics.bootstrap import GroupBootstrap, Method
+from medanomaly.metrics.confusion import Confusion, positive_likelihood_ratio, predictive_values
 from medanomaly.metrics.delong import auroc_difference, auroc_interval, hanley_mcneil
-from medanomaly.metrics.ranking import Z95, Confusion, GroupBootstrap, Method, Ranking, wilson
+from medanomaly.metrics.interval import Z95, wilson
+from medanomaly.metrics.ranking import Ranking
 
 OUT = Path(__file__).parent / "results" / "statistics.json"
 SIMULATIONS = 10_000  # of conformal calibrations
@@ -167,6 +169,13 @@ def intervals(
 
 def _difference(first: Ranking, second: Ranking, weights: np.ndarray) -> float:
     return first.auroc(weights) - second.auroc(weights)
+
+
+def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a proportion that covers at least so often, whatever the truth (Clopper and Pearson 1934)."""
+    low = beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0
+    high = beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0
+    return float(low), float(high)
 
 
 def proportions(trials: int) -> list[Row]:

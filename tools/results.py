@@ -40,7 +40,9 @@ from medanomaly.data.dataset_digest import changed, digests
 from medanomaly.evidence.checks.trivial_baseline import FILE_SIZE, of_image
 from medanomaly.export import TestedRun, export_run
 from medanomaly.export.parity import parity
-from medanomaly.metrics.ranking import GroupBootstrap, Ranking
+from medanomaly.metrics.bootstrap import GroupBootstrap
+from medanomaly.metrics.formatting import with_span
+from medanomaly.metrics.ranking import Ranking
 from medanomaly.models.module import pixels
 
 HOME = Path(__file__).resolve().parents[1]
@@ -192,8 +194,7 @@ def one_number(name: str, module: Any, path: str) -> float:
 
 def figure(cell: dict[str, Any]) -> str:
     """``0.912 (0.893 to 0.930)``."""
-    value = cell["auroc"]
-    return f"{value['value']:.3f} ({value['low']:.3f} to {value['high']:.3f})"
+    return with_span(cell["auroc"], between=" to ")
 
 
 def called(cell: dict[str, Any]) -> str:

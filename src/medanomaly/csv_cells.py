@@ -18,6 +18,8 @@ _MARK = re.compile(r"#\S+[!?]|[-‐‑‒–—―−.…?\s]+")
 _NOT_A_TIME = "NaT"
 #: Marks without width, which no reader sees and ``strip`` leaves.
 _UNSEEN = "\u200b\ufeff"
+#: Of a long list a message shows the first.
+SHOWN = 20
 _WHOLE = re.compile(r"([^.]*\d)\.0*")
 
 
@@ -59,7 +61,12 @@ def among(label: Any, names: Collection[str]) -> str | None:
     return next((name for name in names if spelled(name).casefold() == key), None)
 
 
-def some(items: Iterable[str], shown: int = 20) -> str:
-    """The first items, separated by commas, and how many more there are."""
+def some(items: Iterable[str], shown: int = SHOWN, of: int | None = None) -> str:
+    """The first items, separated by commas, and how many more there are; ``of`` all, where only the first are given."""
     listed = list(items)
-    return ", ".join(listed[:shown]) + (f" and {len(listed) - shown} more" if len(listed) > shown else "")
+    return " ".join(filter(None, (", ".join(listed[:shown]), rest(len(listed) if of is None else of, shown))))
+
+
+def rest(number: int, shown: int = SHOWN) -> str:
+    """ "and 3 more" of so many, the first of which are shown; "" where these are all."""
+    return f"and {number - shown} more" if number > shown else ""

@@ -14,7 +14,7 @@ from medanomaly.app.operating_curve import ALARMS, SENSITIVITY, Curve, Point
 from medanomaly.app.pages.operating_point_panel import _moved, answer, cost_in_words
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge import Bundle
-from medanomaly.metrics.ranking import wilson
+from medanomaly.metrics.interval import wilson
 
 OWN = DecisionFunction(np.float32(0.5), np.float32(0.1))
 

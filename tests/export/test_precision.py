@@ -13,7 +13,6 @@ import openvino as ov
 import pandas as pd
 import pytest
 from openvino import opset13 as ops
-from scipy.stats import spearmanr
 
 from medanomaly.cli import main
 from medanomaly.decision.decision_function import DecisionFunction, record
@@ -25,8 +24,8 @@ from medanomaly.edge.detector import core
 from medanomaly.export import ExportError, TestedRun, export_run, quantise
 from medanomaly.export import precision as reduced
 from medanomaly.export.convert import to_openvino
-from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted, spearman
-from medanomaly.models.training_scores import auroc
+from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted
+from medanomaly.metrics.ranking import auroc, spearman
 
 RNG = np.random.default_rng(0)
 BF16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -255,20 +254,6 @@ def point_of(rule, value, raw, abnormal):
 def scores(number=60, ill=True):
     abnormal = np.arange(number) % 3 == 0 if ill else np.zeros(number, bool)
     return (RNG.normal(size=number) + abnormal).astype(np.float32), abnormal
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_spearman_is_scipys(ties):
-    a, b = RNG.normal(size=(2, 50))
-    if ties:
-        a, b = a.round(), b.round()
-    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert spearman(a, a) == pytest.approx(1)
-
-
-def test_spearman_of_constant_scores():
-    assert spearman(np.ones(5), np.ones(5)) == 1
-    assert spearman(np.arange(5), np.ones(5)) == 0
 
 
 @pytest.mark.parametrize("rule", [("quantile", 0.9), ("sigma_two_sided", 1.0), ("conformal", 0.1), ("manual", 0.3)])

@@ -7,18 +7,16 @@ import json
 import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
-from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import brier_score_loss
 
 from medanomaly.metrics.calibration import (
     brier,
     calibrate,
     expected_calibration_error,
-    fit_isotonic,
     fit_platt,
     reliability,
 )
-from medanomaly.metrics.ranking import wilson
+from medanomaly.metrics.interval import wilson
 
 
 def sample(n: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -104,20 +102,11 @@ def test_platt_stays_finite_where_scores_separate():
 def test_constant_scores_give_about_the_prevalence():
     truth = np.arange(100) < 30
     assert calibrate(fit_platt(np.full(100, 7.0), truth), 7.0) == pytest.approx(0.3, abs=0.02)
-    assert calibrate(fit_isotonic(np.full(100, 7.0), truth), 7.0) == pytest.approx(0.3)
 
 
-def test_isotonic_equals_scikit_learn_beyond_its_ends_too():
+def test_parameters_survive_json_and_improve_the_fit():
     raw, truth = sample()
-    new = np.linspace(raw.min() - 1e-3, raw.max() + 1e-3, 500)
-    theirs = IsotonicRegression(out_of_bounds="clip").fit(raw, truth).predict(new)
-    assert calibrate(fit_isotonic(raw, truth), new) == pytest.approx(theirs)
-
-
-@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
-def test_parameters_survive_json_and_improve_the_fit(fit):
-    raw, truth = sample()
-    found = json.loads(json.dumps(fit(raw, truth), allow_nan=False))
+    found = json.loads(json.dumps(fit_platt(raw, truth), allow_nan=False))
     new, what = sample(2000, seed=1)
     probability = calibrate(found, new.reshape(50, 40))
     assert probability.shape == (50, 40)
@@ -127,11 +116,10 @@ def test_parameters_survive_json_and_improve_the_fit(fit):
     assert np.isnan(calibrate(found, np.nan))
 
 
-@pytest.mark.parametrize("fit", [fit_platt, fit_isotonic])
-def test_what_cannot_be_fitted_is_refused(fit):
+def test_what_cannot_be_fitted_is_refused():
     with pytest.raises(ValueError, match="both classes"):
-        fit(np.arange(5.0), np.zeros(5, dtype=bool))
+        fit_platt(np.arange(5.0), np.zeros(5, dtype=bool))
     with pytest.raises(ValueError, match="NaN"):
-        fit(np.array([1.0, np.nan]), np.array([True, False]))
+        fit_platt(np.array([1.0, np.nan]), np.array([True, False]))
     with pytest.raises(ValueError, match="no calibration"):
         calibrate({"kind": "beta"}, 1.0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.froc import Froc
-from medanomaly.metrics.ranking import GroupBootstrap
 
 
 def blank(n: int = 1, size: int = 12) -> tuple[np.ndarray, np.ndarray]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, confusion_matrix, roc_auc_score
+from scipy.stats import rankdata, spearmanr
+from sklearn.metrics import average_precision_score, roc_auc_score
 
-from medanomaly.metrics.ranking import Confusion, GroupBootstrap, Ranking, wilson
+from medanomaly.metrics.ranking import Ranking, auroc, midranks, spearman
 
 
 def cases(number: int):
@@ -39,19 +40,6 @@ def test_weights_count_images_several_times():
             )
         else:
             assert np.isnan(ranking.auroc(weights))
-
-
-def test_decisions_equal_scikit_learn():
-    for scores, truth, rng in cases(300):
-        decision = scores > rng.choice(scores)
-        table = Confusion.of(decision, truth)
-        tn, fp, fn, tp = confusion_matrix(truth, decision).ravel()
-        assert (table.true_negative, table.false_positive, table.false_negative, table.true_positive) == (
-            tn,
-            fp,
-            fn,
-            tp,
-        )
 
 
 def test_partial_auroc_equals_scikit_learn():
@@ -101,73 +89,34 @@ def test_nan_scores_are_refused():
         Ranking(np.array([1.0, np.nan]), np.array([True, False]))
 
 
-@pytest.mark.parametrize(
-    ("successes", "trials", "low", "high"),
-    # Newcombe 1998, table I, Wilson's method without continuity correction.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)],
-)
-def test_wilson_matches_published_examples(successes, trials, low, high):
-    assert wilson(successes, trials) == pytest.approx((low, high), abs=5e-5)
+def test_midranks_are_scipys_to_the_bit():
+    for scores, truth, _ in cases(300):
+        np.testing.assert_array_equal(midranks(scores), rankdata(scores))
+        np.testing.assert_array_equal(midranks(scores[truth]), rankdata(scores[truth]))
 
 
-def test_wilson_edges():
-    assert wilson(10, 10)[1] == 1.0
-    assert np.isnan(wilson(0, 0)).all()
+def test_auroc_is_that_of_rank_sums_to_the_bit():
+    """``data check`` took it from rank sums before: what it published stays."""
+    for scores, truth, _ in cases(300):
+        positive, negative = int(truth.sum()), int((~truth).sum())
+        above = (rankdata(scores)[truth].sum() - positive * (positive + 1) / 2) / (positive * negative)
+        assert auroc(scores, truth) == above
 
 
-def test_bootstrap_of_independent_images_matches_the_mean_s_error():
-    values = np.random.default_rng(0).normal(size=400)
-    bootstrap = GroupBootstrap(np.arange(400), draws=2000)
-    low, high = bootstrap.interval(lambda w: float((w * values).sum() / w.sum()))
-    half = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.012)
+def test_auroc_without_a_class_or_of_scores_that_are_not_finite_is_undefined():
+    assert np.isnan(auroc(np.arange(3.0), np.zeros(3, dtype=bool)))
+    assert np.isnan(auroc(np.array([1.0, np.nan]), np.array([True, False])))
+    assert np.isnan(auroc(np.empty(0), np.empty(0, dtype=bool)))
 
 
-def test_groups_widen_the_interval():
-    rng = np.random.default_rng(1)
-    values = np.repeat(rng.normal(size=20), 20)
-
-    def mean(w):
-        return float((w * values).sum() / w.sum())
-
-    grouped = GroupBootstrap(np.repeat(np.arange(20), 20)).interval(mean)
-    single = GroupBootstrap(np.arange(400)).interval(mean)
-    assert grouped[1] - grouped[0] > 3 * (single[1] - single[0])
-
-
-def test_bootstrap_repeats_and_needs_two_groups():
-    def mean(w):
-        return float(w.mean())
-
-    assert GroupBootstrap(np.arange(9), 50).interval(mean) == GroupBootstrap(np.arange(9), 50).interval(mean)
-    assert np.isnan(GroupBootstrap(np.zeros(9)).interval(mean)).all()
-
-
-def test_student_intervals_are_wider_than_percentiles_and_stay_on_their_scale():
+@pytest.mark.parametrize("ties", [False, True])
+def test_spearman_is_scipys(ties):
     rng = np.random.default_rng(0)
-    truth = np.arange(40) < 20
-    ranking = Ranking(rng.normal(size=40) + 2 * truth, truth)
-    bootstrap = GroupBootstrap(np.arange(40), 500)
-    ends = {method: bootstrap.interval(ranking.auroc, method) for method in ("percentile", "student", "student-logit")}
-    value = ranking.auroc()
-    assert sum(ends["student"]) / 2 == pytest.approx(value)
-    low, high = ends["student-logit"]
-    assert 0 < low < value < high < 1
-    assert np.log(low / (1 - low)) + np.log(high / (1 - high)) == pytest.approx(2 * np.log(value / (1 - value)))
-    assert ends["percentile"][0] > low
+    a, b = rng.integers(0, 5, (2, 60)) * 1.0 if ties else rng.normal(size=(2, 60))
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert spearman(a, a) == pytest.approx(1)
 
 
-def test_a_draw_close_to_the_end_of_the_scale_keeps_the_interval_within():
-    values = np.where(np.arange(200) % 2 == 0, 1e-300, 1 - 2**-53)
-    assert GroupBootstrap(np.arange(2), 200).ends(values, 0.5, "student-logit") == (0.0, 1.0)
-
-
-def test_student_intervals_undefined_at_the_ends_and_without_variation():
-    bootstrap, truth = GroupBootstrap(np.arange(20), 50), np.arange(20) < 10
-    perfect = Ranking(truth.astype(float), truth)
-    assert np.isnan(bootstrap.interval(perfect.auroc, "student-logit")).all()
-    assert np.isnan(bootstrap.interval(perfect.auroc, "student")).all()
-    with pytest.raises(ValueError, match="logit scale"):
-        bootstrap.interval(lambda w: float(w.sum()), "student-logit")
-    with pytest.raises(ValueError, match="no bootstrap method"):
-        bootstrap.interval(perfect.auroc, "bca")
+def test_spearman_of_constant_scores():
+    assert spearman(np.ones(5), np.ones(5)) == 1
+    assert spearman(np.arange(5), np.ones(5)) == 0

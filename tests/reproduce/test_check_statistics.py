@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tools import check_statistics as check
 
-from medanomaly.metrics.ranking import GroupBootstrap, Ranking
+from medanomaly.metrics.bootstrap import GroupBootstrap
+from medanomaly.metrics.ranking import Ranking
 
 
 @pytest.fixture

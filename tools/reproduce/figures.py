@@ -16,7 +16,8 @@ from medanomaly.evidence import predictions as run_tables
 from medanomaly.evidence.bootstrap_figures import estimate, proportion
 from medanomaly.evidence.image_figures import DRAWS, image_metrics
 from medanomaly.evidence.predictions import PREDICTIONS, VALIDATION, ranking_scores
-from medanomaly.metrics.ranking import GroupBootstrap, Ranking
+from medanomaly.metrics.bootstrap import GroupBootstrap
+from medanomaly.metrics.ranking import Ranking
 
 #: Figures of decisions that cells keep, by their names in the evidence.
 DECISION = ("sensitivity", "specificity", "precision", "f1", "balanced_accuracy")

@@ -13,7 +13,7 @@ from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.decision.operating_point_log import DecideError, read_scores
 from medanomaly.edge.bundle import Bundle
 from medanomaly.files import sha256
-from medanomaly.metrics.ranking import wilson
+from medanomaly.metrics.interval import wilson
 
 #: What can be asked for.
 ALARMS, SENSITIVITY = "alarms", "sensitivity"

@@ -10,14 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medanomaly import palette
 from medanomaly.app.session.mark_store import Store
 from medanomaly.app.session.sessions import LoadedBundle, Sessions
 from medanomaly.app.session.uploads import Limits
 from medanomaly.signals import stop_on_signals
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
-#: Okabe and Ito's blue and sky blue: readable on white and on black, and no alarm in themselves.
-_THEME = {"theme.light.primaryColor": "#0072B2", "theme.dark.primaryColor": "#56B4E9"}
+#: Readable on white and on black, and no alarm in themselves.
+_THEME = {"theme.light.primaryColor": palette.BLUE, "theme.dark.primaryColor": palette.SKY_BLUE}
 
 
 class ServeError(ValueError):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medanomaly.failures import fail
+from medanomaly.metrics import formatting
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -54,17 +55,16 @@ def text(pair: dict[str, Any]) -> str:
         f"2: {pair['second']}",
         f"images in common   {images['common']} (of {images['first']} and {images['second']}, matched by "
         f"{images['matched_by']}): {pair['normal']} normal, {pair['abnormal']} abnormal{grouped}",
-        f"AUROC 1            {_figure(a['value'])}{_span(a)}",
-        f"AUROC 2            {_figure(b['value'])}{_span(b)}",
-        f"difference 1 - 2   {_figure(difference['value'], '+')}",
-        f"  DeLong           {_span(delong, '+').strip(' ()') or 'undefined'}, p {_p(delong['p'])}",
-        f"  bootstrap        {_span(bootstrap, '+').strip(' ()') or 'undefined'}, {bootstrap['draws']} draws"
-        + (" by group" if grouped else ""),
+        f"AUROC 1            {_auroc(a)}",
+        f"AUROC 2            {_auroc(b)}",
+        f"difference 1 - 2   {_plain(formatting.signed(difference['value']))}",
+        f"  DeLong           {_interval(delong)}, p {_chance(delong['p'])}",
+        f"  bootstrap        {_interval(bootstrap)}, {bootstrap['draws']} draws" + (" by group" if grouped else ""),
         "decisions          right 1, right 2; 1 alone, 2 alone; p (McNemar, exact)",
     ]
     for name, row in pair["decisions"].items():
         right = f"{row['right'][0]}, {row['right'][1]} of {row['images']}; {row['first_alone']}, {row['second_alone']}"
-        lines.append(f"  {name:<17}{right}; p {_p(row['p'])}")
+        lines.append(f"  {name:<17}{right}; p {_chance(row['p'])}")
     if grouped:
         lines.append(
             "McNemar's test takes images as independent; those of one group may not be, and its p is then too small."
@@ -72,17 +72,18 @@ def text(pair: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _figure(value: float | None, sign: str = "") -> str:
-    return "undefined" if value is None else f"{value:{sign}.3f}"
+def _plain(text: str) -> str:
+    """With the minus and the blank of a keyboard, as a console and ``grep`` take them."""
+    return text.replace("−", "-").replace(formatting.NBSP, " ")
 
 
-def _span(figure: dict[str, Any], sign: str = "") -> str:
-    if figure["low"] is None or figure["high"] is None:
-        return ""
-    return f" (95 % interval {_figure(figure['low'], sign)} to {_figure(figure['high'], sign)})"
+def _auroc(figure: dict[str, Any]) -> str:
+    return formatting.with_span(figure, between=" to ", before=formatting.LEVEL)
 
 
-def _p(value: float | None) -> str:
-    if value is None:
-        return "undefined"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+def _interval(difference: dict[str, Any]) -> str:
+    return _plain(formatting.span(difference, "signed", " to ", formatting.LEVEL)) or formatting.UNDEFINED
+
+
+def _chance(p: float | None) -> str:
+    return _plain(formatting.chance(p))

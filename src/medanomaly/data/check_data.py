@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,6 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
-from scipy.stats import rankdata
 
 from medanomaly.data.check_summary import show, written
 from medanomaly.data.datamodule import MedicalDataModule
@@ -22,6 +22,7 @@ from medanomaly.data.image_statistics import ONE_NUMBER
 from medanomaly.data.measured_pixels import digest, pictures, shallow, stored
 from medanomaly.data.table import counts
 from medanomaly.imaging import ImageError
+from medanomaly.metrics.ranking import auroc
 
 __all__ = ["Report", "check", "show", "written"]
 
@@ -173,8 +174,5 @@ def _one_number(table: pd.DataFrame, good: list[tuple[int, _Seen]]) -> dict[str,
 
 
 def _auroc(values: np.ndarray, abnormal: np.ndarray) -> float | None:
-    positive, negative = int(abnormal.sum()), int((~abnormal).sum())
-    if not positive or not negative:
-        return None
-    ranks = rankdata(values)
-    return float((ranks[abnormal].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    found = auroc(values, abnormal)
+    return None if math.isnan(found) else found

@@ -10,12 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from medanomaly.csv_cells import SHOWN, rest, some
 from medanomaly.options import one_line
 
 if TYPE_CHECKING:
     from medanomaly.data.check_data import Report
-
-_SHOWN = 20
 
 
 def written(report: Report) -> str:
@@ -36,8 +35,7 @@ def show(report: Report, console: Console) -> None:
         _say(console, note)
     for title, counter in (("Sizes", report.sizes), ("Stored as", report.depths)):
         most = ", ".join(f"{name} ({number})" for name, number in counter.most_common(5))
-        more = f", and {len(counter) - 5} more" if len(counter) > 5 else ""
-        console.print(f"{title}: {most}{more}")
+        console.print(f"{title}: {', '.join(filter(None, [most, rest(len(counter), 5)]))}")
     numbers = Table("number", "test", "test, as read", "all images", title_justify="left")
     numbers.title = "AUROC of one number an image (0.5: tells nothing; far from 0.5 either way: a model must beat it)"
     for name, values in report.one_number.items():
@@ -47,10 +45,10 @@ def show(report: Report, console: Console) -> None:
     within = [same for same in report.duplicates if same not in report.leaks]
     _show_duplicates(console, within, "inside one split")
     _show_duplicates(console, report.leaks, "ACROSS splits: a leak")
-    for path, reason in report.unreadable[:_SHOWN]:
+    for path, reason in report.unreadable[:SHOWN]:
         _say(console, f"Unreadable: {reason if path in reason else f'{path}: {reason}'}")
-    if len(report.unreadable) > _SHOWN:
-        _say(console, f"and {len(report.unreadable) - _SHOWN} more unreadable images")
+    if more := rest(len(report.unreadable)):
+        _say(console, f"{more} unreadable images")
     if report.empty_masks:
         _say(console, f"Masks that mark nothing in the field of view: {len(report.empty_masks)}")
     if report.blank:
@@ -70,13 +68,12 @@ def _say(console: Console, text: str) -> None:
 
 
 def _some(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return f"{len(paths)} ({', '.join(paths[:3])}{more})"
+    return f"{len(paths)} ({some(paths, 3)})"
 
 
 def _show_duplicates(console: Console, duplicates: Sequence[Sequence[tuple[str, str]]], where: str) -> None:
     _say(console, f"Sets of images with the same pixels {where}: {len(duplicates)}")
-    for same in duplicates[:_SHOWN]:
+    for same in duplicates[:SHOWN]:
         console.print(Text("  " + one_line(" = ".join(f"{path} ({split})" for path, split in same))), soft_wrap=True)
-    if len(duplicates) > _SHOWN:
-        console.print(f"  and {len(duplicates) - _SHOWN} more")
+    if more := rest(len(duplicates)):
+        console.print(f"  {more}")

@@ -13,8 +13,6 @@ from medanomaly.imaging import IMAGE_SUFFIXES, search
 
 logger = logging.getLogger(__name__)
 
-_SHOWN = 20
-
 
 def images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Path]:
     """All images below ``folder``, at any depth, sorted by path; what is passed over is said in the log.
@@ -32,7 +30,7 @@ def images(folder: Path, suffixes: Collection[str] = IMAGE_SUFFIXES) -> list[Pat
     if found.closed:
         raise TableError(
             f"{len(found.closed)} folders cannot be looked into: "
-            + some([f"{path} ({why})" for path, why in found.closed], _SHOWN)
+            + some([f"{path} ({why})" for path, why in found.closed])
             + ". Allow reading them, or move them out of the data's folder."
         )
     if found.passed:
@@ -113,9 +111,8 @@ def paired_masks(paths: Sequence[Path], folder: Path) -> list[str]:
             problems.append(f"{path.name} ({len(fitting)} masks)")
         found.append(str(fitting[0]) if fitting else "")
     if problems:
-        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise TableError(
-            f"{folder}: {len(problems)} images have not exactly one mask there: {', '.join(problems[:_SHOWN])}{more}. "
+            f"{folder}: {len(problems)} images have not exactly one mask there: {some(problems)}. "
             "Name each mask as its image, or with the same numbers."
         )
     return found

@@ -12,13 +12,12 @@ from collections.abc import Callable, Collection, Sequence
 import pandas as pd
 
 import medanomaly.data.pandas_text  # noqa: F401
-from medanomaly.csv_cells import among, missing, some, spelled
+from medanomaly.csv_cells import SHOWN, among, missing, some, spelled
 
 logger = logging.getLogger(__name__)
 
 #: Where a table's ``attrs`` keep what :func:`noted` said.
 NOTES = "notes"
-_SHOWN = 20
 _REMEDY = {
     "label": "Write each image's class, or take its row out: an image without a label is neither normal nor abnormal.",
     "group": "Write each image's patient. Where every image is a patient of its own, give each a group of its own, "
@@ -61,16 +60,15 @@ def unfilled(
         if not rows:
             continue
         found = []
-        for row in rows[:_SHOWN]:
+        for row in rows[:SHOWN]:
             place = where[row] if where is not None else f"row {row + 1}"
             path = table[image].iloc[row] if image in table.columns and column != image else None
             word = str(cells[row]).strip() if isinstance(cells[row], str) else ""
             found.append(place + ("" if missing(path) else f" {path}") + (f" ('{word}')" if word else ""))
-        more = f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
         words = any(isinstance(cells[row], str) and cells[row].strip() for row in rows)
         remedy = [_REMEDY.get(column, "Fill it in, or take these rows out."), *([_WORDS] if words else [])]
         problems.append(
-            f"column '{column}' is missing in {len(rows)} of {len(cells)} rows: {', '.join(found)}{more}. "
+            f"column '{column}' is missing in {len(rows)} of {len(cells)} rows: {some(found, of=len(rows))}. "
             + " ".join(remedy)
         )
     return problems

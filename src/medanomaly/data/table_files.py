@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+from medanomaly.csv_cells import SHOWN, rest
 from medanomaly.imaging import ImageError, inside, joined, several, split_frame
 
-_SHOWN = 20
 #: Of accented letters: one character, or a letter and its accent, as macOS writes names.
 _SPELLINGS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
@@ -60,8 +60,7 @@ class FoundFiles:
 
     def listed(self) -> list[str]:
         """The first of the problems, and how many more there are."""
-        more = len(self.problems) - _SHOWN
-        return [*self.problems[:_SHOWN], *([f"and {more} more"] if more > 0 else [])]
+        return [*self.problems[:SHOWN], *filter(None, [rest(len(self.problems))])]
 
     def notes(self, name: str) -> list[str]:
         """One sentence for each way in which paths were found otherwise than they are written.

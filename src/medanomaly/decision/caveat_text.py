@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from medanomaly.metrics.formatting import number, signed
+from medanomaly.metrics.formatting import LEVEL, with_span
 
 #: A check as the page shows it: state, sentences, facts.
 Told = tuple[str, str, list[tuple[str, str]]]
@@ -21,6 +21,14 @@ def note(title: str, text: str) -> dict[str, str]:
     return {"severity": "note", "title": title, "text": text}
 
 
+def found(
+    evidence: dict[str, Any], caveats: Iterable[Callable[[dict[str, Any]], dict[str, str] | None]]
+) -> list[dict[str, str]]:
+    """Those of the caveats that the evidence gives cause for, warnings first."""
+    given = [caveat for of in caveats if (caveat := of(evidence)) is not None]
+    return sorted(given, key=lambda caveat: caveat["severity"] != "warning")
+
+
 def made(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """A check's record; None if it was not made."""
     check = (evidence.get("checks") or {}).get(name)
@@ -29,10 +37,7 @@ def made(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 
 def figure(record: Mapping[str, Any], sign: bool = False) -> str:
     """A value with its 95 % interval where it has one; ``sign`` for differences."""
-    say = signed if sign else number
-    if record["low"] is None or record["high"] is None:
-        return say(record["value"])
-    return f"{say(record['value'])} (95 % interval {say(record['low'])} to {say(record['high'])})"
+    return with_span(record, "signed" if sign else "number", " to ", LEVEL)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from medanomaly.decision.decision_function import summary
 from medanomaly.decision.scores_csv import DecideError, read_scores
+from medanomaly.metrics.formatting import rule_option
 
 __all__ = ["LOG", "DecideError", "OperatingPointChange", "read_scores", "with_history"]
 
@@ -74,7 +75,4 @@ def with_history(new: Mapping[str, Any], old: Mapping[str, Any], date: str) -> d
 def _line(what: str, point: Mapping[str, Any] | None) -> str:
     if point is None:
         return f"{what}: none"
-    value = point["value"]
-    shown = ",".join(f"{name}={number:g}" for name, number in value.items()) if isinstance(value, dict) else value
-    rule = point["rule"] if value is None else f"{point['rule']}:{shown}"
-    return f"{what}: {rule}, threshold {point['threshold']:.6g}. {point['question']}"
+    return f"{what}: {rule_option(point)}, threshold {point['threshold']:.6g}. {point['question']}"

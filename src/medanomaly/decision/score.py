@@ -30,9 +30,3 @@ def to_unit(raw: Any, threshold: Any, scale: Any) -> Any:
     """
     z = (raw - threshold) / scale
     return 0.5 + 0.5 * z / (1 + abs(z))
-
-
-def from_unit(score: Any, threshold: Any, scale: Any) -> Any:
-    """Inverse of :func:`to_unit`, for scores in (0, 1)."""
-    y = 2 * score - 1
-    return threshold + scale * y / (1 - abs(y))

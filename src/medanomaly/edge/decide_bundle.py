@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from medanomaly.decision.decision_function import DecisionFunction, record, summary
+from medanomaly.decision.operating_point_caveats import of_operating_point
 from medanomaly.decision.operating_point_log import LOG, DecideError, OperatingPointChange, read_scores, with_history
 from medanomaly.decision.rules import RULES, Value, choose_scale, fit, question
 from medanomaly.edge.bundle import CARD, GRAPH, Bundle
 from medanomaly.edge.bundle_graph import seal, set_point
 from medanomaly.edge.detector import core
-from medanomaly.evidence.caveats import of_operating_point
 from medanomaly.files import sha256, together
 from medanomaly.folder_lock import by_one_writer
 

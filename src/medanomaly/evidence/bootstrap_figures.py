@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.metrics.confusion import Interval
-from medanomaly.metrics.ranking import GroupBootstrap, wilson
+from medanomaly.metrics.bootstrap import GroupBootstrap
+from medanomaly.metrics.interval import Interval, wilson
 
 
 def number(value: float | None) -> float | None:

@@ -12,9 +12,10 @@ import pandas as pd
 from medanomaly.data.required_cells import TableError
 from medanomaly.evidence.predictions import PREDICTIONS, ranking_scores
 from medanomaly.evidence.predictions import read as read_table
+from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.confusion import mcnemar
 from medanomaly.metrics.delong import auroc_difference, auroc_interval
-from medanomaly.metrics.ranking import GroupBootstrap, Ranking
+from medanomaly.metrics.ranking import Ranking
 
 #: With fewer images in common a comparison says nothing.
 FEWEST = 10

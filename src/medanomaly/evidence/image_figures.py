@@ -13,8 +13,11 @@ from medanomaly.evidence.predictions import PART, ranking_scores
 from medanomaly.evidence.stages import ScoreError
 from medanomaly.metrics import calibration as probabilities
 from medanomaly.metrics import confusion as tables
+from medanomaly.metrics.bootstrap import GroupBootstrap
+from medanomaly.metrics.confusion import Confusion
 from medanomaly.metrics.delong import auroc_interval
-from medanomaly.metrics.ranking import NAN, Confusion, GroupBootstrap, Ranking
+from medanomaly.metrics.interval import NAN
+from medanomaly.metrics.ranking import Ranking
 
 DRAWS = 1000
 #: Shares of abnormal images that predictive values are given for: screening and referral; the test's own besides.

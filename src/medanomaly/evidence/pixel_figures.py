@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from medanomaly.evidence.bootstrap_figures import FigureSpec, estimate, estimates, proportion
+from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.froc import Froc
 from medanomaly.metrics.overlap import Overlap, OverlapCounts
 from medanomaly.metrics.pixels import PixelCurves
-from medanomaly.metrics.ranking import GroupBootstrap
 
 #: Draws of the bootstrap: each touches some thousands of bins an image.
 DRAWS = 200

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medanomaly.decision.caveat_text import warning
 from medanomaly.evidence.stages import kind
 
 FAILED = "Parts of this evidence are missing"
@@ -32,12 +33,11 @@ def of_failures(entries: Sequence[Mapping[str, Any]], whole: bool = False) -> di
             reach the card of its bundle.
     """
     names = [f"{entry['stage']} ({entry['error'] if whole else kind(entry)}{_kept(entry, whole)})" for entry in entries]
-    return {
-        "severity": "warning",
-        "title": FAILED,
-        "text": f"The model was tested, and then this failed: {'; '.join(names)}. What depends on it is undefined or "
+    return warning(
+        FAILED,
+        f"The model was tested, and then this failed: {'; '.join(names)}. What depends on it is undefined or "
         "left out; all other figures stand.",
-    }
+    )
 
 
 def _kept(entry: Mapping[str, Any], whole: bool) -> str:
@@ -49,10 +49,9 @@ def unranked(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     reason = evidence.get("unranked")
     if not reason:
         return None
-    return {
-        "severity": "warning",
-        "title": "Raw scores are not known",
-        "text": f"{reason[:1].upper()}{reason[1:]}. Mapped scores may be clamped, which ties many of them: so every "
+    return warning(
+        "Raw scores are not known",
+        f"{reason[:1].upper()}{reason[1:]}. Mapped scores may be clamped, which ties many of them: so every "
         "figure of ranks, such as AUROC, is undefined, and predictions.csv has no raw_score. Give the model a "
         "medanomaly OperatingPoint as its post_processor, and test again.",
-    }
+    )

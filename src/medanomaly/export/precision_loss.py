@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from medanomaly.data.dataset import MedicalDataset
 from medanomaly.decision.decision_function import DecisionFunction, record
@@ -22,8 +21,8 @@ from medanomaly.edge.bundle import GRAPH, WEIGHTS
 from medanomaly.edge.detector import core
 from medanomaly.evidence import predictions as tables
 from medanomaly.metrics.delong import auroc_difference
+from medanomaly.metrics.ranking import auroc, spearman
 from medanomaly.models.module import pixels
-from medanomaly.models.training_scores import auroc
 
 #: A rule gives a recorded threshold again if both differ by no more than this, relative to threshold or scale.
 _SAME = 1e-4
@@ -100,14 +99,6 @@ def fidelity(point: Mapping[str, Any], f32: np.ndarray, abnormal: np.ndarray) ->
         return 1 - max(moved, 1 - spearman(before, after))
 
     return of
-
-
-def spearman(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's rank correlation of two scores (n,); ties share their mean rank. 1 for fewer than two values."""
-    a, b = rankdata(first), rankdata(second)
-    if a.std() == 0 or b.std() == 0:  # all tied: equal orders, or one that knows nothing of the other's
-        return 1.0 if np.array_equal(a, b) else 0.0
-    return float(np.corrcoef(a, b)[0, 1])
 
 
 def differences(

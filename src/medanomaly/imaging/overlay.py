@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-#: Okabe and Ito's sky blue: stays apart from mucosa, greys and the heat map in every common colour blindness.
-OUTLINE_COLOUR = (86, 180, 233)
+from medanomaly import palette
 
 
 def _to_bytes(image: np.ndarray) -> np.ndarray:
@@ -55,5 +54,5 @@ def outline(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Draw the border of a mask (H, W) of bool into an image (H, W, 3), float in [0, 1]; returns uint8 RGB."""
     picture = np.ascontiguousarray(_to_bytes(image))
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(picture, contours, -1, OUTLINE_COLOUR, 1)
+    cv2.drawContours(picture, contours, -1, palette.rgb(palette.OUTLINE), 1)
     return picture

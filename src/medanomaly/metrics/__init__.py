@@ -1,1 +1,1 @@
-"""Numbers with their intervals, from scores and labels: numpy alone; what needs scipy imports it where it is called."""
+"""Numbers with their intervals, from scores and labels. Numpy alone; scipy where it is called (``distributions``)."""

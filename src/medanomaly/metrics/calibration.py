@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.metrics.ranking import NAN, wilson
+from medanomaly.metrics.interval import NAN, wilson
 
 
 @dataclass(frozen=True)
@@ -137,55 +137,23 @@ def fit_platt(raw: np.ndarray, abnormal: np.ndarray) -> dict[str, Any]:
     return {"kind": "platt", "slope": slope, "intercept": intercept, "fitted_on": counts}
 
 
-def fit_isotonic(raw: np.ndarray, abnormal: np.ndarray) -> dict[str, Any]:
-    """A rising step-like curve from raw score to probability, by least squares (Zadrozny and Elkan, KDD 2002).
-
-    It follows any rising shape and needs more images than :func:`fit_platt`; it ties scores on its steps, so ranks must
-    be taken from raw scores. Needs scikit-learn.
-
-    Args:
-        raw: Raw validation scores (n,), any range.
-        abnormal: Truth (n,) of bool, both classes.
-
-    Returns:
-        ``{"kind": "isotonic", "raw": [...], "probability": [...], "fitted_on": {...}}`` for :func:`calibrate`: corners
-        of the curve, plain JSON values.
-
-    Raises:
-        ValueError: if shapes differ, a score is NaN or infinite, or a class is missing.
-    """
-    from sklearn.isotonic import IsotonicRegression
-
-    raw, abnormal, counts = _labelled(raw, abnormal)
-    fitted = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(raw, abnormal.astype(np.float64))
-    return {
-        "kind": "isotonic",
-        "raw": fitted.X_thresholds_.tolist(),
-        "probability": fitted.y_thresholds_.tolist(),
-        "fitted_on": counts,
-    }
-
-
 def calibrate(calibration: dict[str, Any], raw: Any) -> np.ndarray:
     """Probabilities of raw scores; numpy alone.
 
     Args:
-        calibration: What :func:`fit_platt` or :func:`fit_isotonic` returned, fresh or read from JSON.
+        calibration: What :func:`fit_platt` returned, fresh or read from JSON.
         raw: Raw scores, any shape.
 
     Returns:
-        Probabilities in [0, 1], of the same shape; NaN where the score is NaN. Beyond the corners of an isotonic curve
-        its first and last value.
+        Probabilities in [0, 1], of the same shape; NaN where the score is NaN.
 
     Raises:
         ValueError: for another kind.
     """
     raw = np.asarray(raw, dtype=np.float64)
-    if calibration["kind"] == "platt":
-        return 0.5 * (1 + np.tanh(0.5 * (calibration["slope"] * raw + calibration["intercept"])))  # never overflows
-    if calibration["kind"] == "isotonic":
-        return np.interp(raw, calibration["raw"], calibration["probability"])
-    raise ValueError(f"no calibration '{calibration['kind']}': platt or isotonic")
+    if calibration["kind"] != "platt":
+        raise ValueError(f"no calibration '{calibration['kind']}': platt alone")
+    return 0.5 * (1 + np.tanh(0.5 * (calibration["slope"] * raw + calibration["intercept"])))  # never overflows
 
 
 def _checked(probability: np.ndarray, abnormal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,30 +6,44 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import beta, binomtest
 
-from medanomaly.metrics.ranking import NAN, Z95, Confusion, wilson
+from medanomaly.metrics.interval import NAN, Z95, Interval, wilson
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % interval; what is undefined is NaN."""
+class Confusion:
+    """The 2×2 table of decisions against truth."""
 
-    value: float
-    low: float
-    high: float
+    true_positive: int
+    false_positive: int
+    false_negative: int
+    true_negative: int
 
+    @classmethod
+    def of(cls, decision: np.ndarray, abnormal: np.ndarray) -> Confusion:
+        """Count decisions (n,) of bool against truth (n,) of bool."""
+        decision, abnormal = np.asarray(decision, dtype=bool), np.asarray(abnormal, dtype=bool)
+        return cls(
+            int((decision & abnormal).sum()),
+            int((decision & ~abnormal).sum()),
+            int((~decision & abnormal).sum()),
+            int((~decision & ~abnormal).sum()),
+        )
 
-def clopper_pearson(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a proportion that covers at least so often, whatever the truth (Clopper and Pearson 1934).
+    @property
+    def sensitivity(self) -> tuple[int, int]:
+        """Flagged abnormal images, and all abnormal images."""
+        return self.true_positive, self.true_positive + self.false_negative
 
-    Wider than Wilson's, which covers 95 % on average over truths. Both ends in [0, 1]; (NaN, NaN) without trials.
-    """
-    if trials == 0:
-        return NAN, NAN
-    low = beta.ppf(0.025, successes, trials - successes + 1) if successes else 0.0
-    high = beta.ppf(0.975, successes + 1, trials - successes) if successes < trials else 1.0
-    return float(low), float(high)
+    @property
+    def specificity(self) -> tuple[int, int]:
+        """Normal images that passed, and all normal images."""
+        return self.true_negative, self.true_negative + self.false_positive
+
+    @property
+    def precision(self) -> tuple[int, int]:
+        """Flagged abnormal images, and all flagged images (the positive predictive value at this prevalence)."""
+        return self.true_positive, self.true_positive + self.false_positive
 
 
 def positive_likelihood_ratio(table: Confusion) -> Interval:
@@ -164,4 +178,6 @@ def mcnemar(first_alone: int, second_alone: int) -> float:
     """
     if first_alone + second_alone == 0:
         return NAN
-    return float(binomtest(first_alone, first_alone + second_alone, 0.5).pvalue)
+    from medanomaly.metrics.distributions import sign_test
+
+    return sign_test(first_alone, first_alone + second_alone)

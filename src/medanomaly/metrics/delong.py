@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata, t
 
-from medanomaly.metrics.ranking import NAN, Z95, Ranking
+from medanomaly.metrics.interval import NAN, Z95
+from medanomaly.metrics.ranking import Ranking, midranks
 
 #: Below this a variance is rounding.
 _TRIFLE = 1e-15
@@ -109,9 +109,11 @@ def auroc_difference(
     variance, quantile, freedom = parts.spread(np.array([1.0, -1.0]))
     if not variance >= _TRIFLE:
         return AurocDifference(a, b, value, variance if np.isnan(variance) else 0.0, NAN, NAN, NAN)
+    from medanomaly.metrics.distributions import student_test
+
     error = float(np.sqrt(variance))
     low, high = max(-1.0, value - quantile * error), min(1.0, value + quantile * error)
-    return AurocDifference(a, b, value, variance, low, high, float(2 * t.sf(abs(value / error), freedom)))
+    return AurocDifference(a, b, value, variance, low, high, student_test(value / error, freedom))
 
 
 def covariance(scores: list[np.ndarray], abnormal: np.ndarray, groups: Any = None) -> np.ndarray:
@@ -218,7 +220,9 @@ class _Parts:
             return 0.0, NAN, NAN
         freedom = (positive + negative) ** 2 / (positive**2 / (a - 1) + negative**2 / (b - 1))
         freedom = float(min(freedom, self.groups - 1))
-        return variance, float(t.ppf(0.975, freedom)), freedom
+        from medanomaly.metrics.distributions import student95
+
+        return variance, student95(freedom), freedom
 
 
 def placements(scores: np.ndarray, abnormal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +237,7 @@ def placements(scores: np.ndarray, abnormal: np.ndarray) -> tuple[np.ndarray, np
         above it, ties counting half; each in [0, 1], in the images' order, and the mean of each is the AUROC.
     """
     scores, abnormal = np.asarray(scores), np.asarray(abnormal, dtype=bool)
-    everywhere, high, low = rankdata(scores), rankdata(scores[abnormal]), rankdata(scores[~abnormal])
+    everywhere, high, low = midranks(scores), midranks(scores[abnormal]), midranks(scores[~abnormal])
     below = (everywhere[abnormal] - high) / (~abnormal).sum()
     above = 1 - (everywhere[~abnormal] - low) / abnormal.sum()
     return below, above

@@ -34,6 +34,9 @@ def percent(value: float | None, digits: int = 0) -> str:
     return ("< 0.01" if value < 0.5 else "> 99.99").replace(" ", NBSP) + NBSP + "%"
 
 
+#: Stands before the ends of an interval in running text.
+LEVEL = "95 % interval "
+
 #: How a figure is written.
 STYLES: dict[str, Callable[[float | None], str]] = {
     "number": number,
@@ -55,24 +58,26 @@ def chance(p: float | None) -> str:
     return f"<{NBSP}0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def span(figure: Mapping[str, Any] | None, style: str = "number") -> str:
+def span(figure: Mapping[str, Any] | None, style: str = "number", between: str = " – ", before: str = "") -> str:
     """The interval of a figure, "0.700 – 0.753"; "" where it has none.
 
     Args:
         figure: With ``low`` and ``high``, either of which may be missing or None.
         style: One of STYLES.
+        between: Stands between both ends.
+        before: Stands before them, such as LEVEL.
     """
     figure = figure or {}
     low, high = figure.get("low"), figure.get("high")
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return ""
     say = STYLES[style]
-    return f"{say(low)} – {say(high)}"
+    return f"{before}{say(low)}{between}{say(high)}"
 
 
-def with_span(figure: Mapping[str, Any] | None, style: str = "number") -> str:
-    """A figure and its interval, "0.731 (0.700 – 0.753)"."""
-    interval = span(figure, style)
+def with_span(figure: Mapping[str, Any] | None, style: str = "number", between: str = " – ", before: str = "") -> str:
+    """A figure and its interval, "0.731 (0.700 – 0.753)"; the figure alone where it has none. See :func:`span`."""
+    interval = span(figure, style, between, before)
     return STYLES[style]((figure or {}).get("value")) + (f" ({interval})" if interval else "")
 
 
@@ -99,12 +104,24 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def rule(point: Mapping[str, Any]) -> str:
-    """The rule of an operating point with its value, "quantile 0.95" or "cost (miss 10, alarm 1)"."""
+def rule(point: Mapping[str, Any], spec: str = "") -> str:
+    """The rule of an operating point with its value, "quantile 0.95" or "cost (miss 10, alarm 1)".
+
+    Args:
+        point: With ``rule``, and where it has one ``value``: a number, or several by name.
+        spec: Python's format of a single number; "" writes it in full.
+    """
     value = point.get("value")
     if isinstance(value, Mapping):
         return f"{point['rule']} ({', '.join(f'{name} {part:g}' for name, part in value.items())})"
-    return point["rule"] if value is None or point["rule"] == "f1" else f"{point['rule']} {value}"
+    return point["rule"] if value is None or point["rule"] == "f1" else f"{point['rule']} {value:{spec}}"
+
+
+def rule_option(point: Mapping[str, Any]) -> str:
+    """The rule of an operating point as an option takes it, "quantile:0.95" or "cost:miss=10,alarm=1"."""
+    value = point["value"]
+    shown = ",".join(f"{name}={part:g}" for name, part in value.items()) if isinstance(value, Mapping) else value
+    return point["rule"] if value is None else f"{point['rule']}:{shown}"
 
 
 def _share(figure: Mapping[str, Any], count: int, total: int, turned: bool = False) -> str:

@@ -110,7 +110,7 @@ class Froc:
 
         Args:
             false_positives: Detections per normal image that are borne, at least 0.
-            weights: How often each image counts (n,), for :class:`~medanomaly.metrics.ranking.GroupBootstrap`.
+            weights: How often each image counts (n,), for :class:`~medanomaly.metrics.bootstrap.GroupBootstrap`.
 
         Returns:
             Value in [0, 1]; 0 if every threshold gives more; NaN without regions or without normal images.

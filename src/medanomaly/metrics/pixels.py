@@ -7,9 +7,13 @@ never leaves [0, 1], and sums of such shares, with counts as weights, round to n
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cv2
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 #: AUPRO is the area up to this false-positive rate (Bergmann et al., IJCV 2021, section 5.2).
 FPR_LIMIT = 0.3
@@ -40,6 +44,8 @@ class PixelCurves:
             maps: (B, H, W), in (0, 1), higher is more abnormal.
             masks: (B, H, W) of bool, the truth.
         """
+        import torch  # where maps are made, it is there; the histograms need numpy alone
+
         maps = maps.detach().float().cpu()
         if self._edges is None:
             sample = maps.flatten()

@@ -1,17 +1,10 @@
-"""Metrics of scores and decisions, with intervals. Pure functions of numpy arrays; undefined is NaN, never 0."""
+"""How well raw scores rank abnormal images above normal ones. Pure functions of numpy arrays; undefined is NaN."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
-
 import numpy as np
 
-#: Two-sided 95 % point of the standard normal distribution.
-Z95 = 1.959963984540054
-NAN = float("nan")
-Method = Literal["percentile", "student", "student-logit"]
+from medanomaly.metrics.interval import NAN
 
 
 class Ranking:
@@ -117,128 +110,28 @@ class Ranking:
         return auroc, float(1 - 0.5 * (lost / (p * n)) / (max_fpr - max_fpr**2 / 2)), average
 
 
-@dataclass(frozen=True)
-class Confusion:
-    """The 2×2 table of decisions against truth."""
+def auroc(scores: np.ndarray, abnormal: np.ndarray) -> float:
+    """AUROC of scores (n,) against the truth (n,) of bool, see :meth:`Ranking.auroc`.
 
-    true_positive: int
-    false_positive: int
-    false_negative: int
-    true_negative: int
-
-    @classmethod
-    def of(cls, decision: np.ndarray, abnormal: np.ndarray) -> Confusion:
-        """Count decisions (n,) of bool against truth (n,) of bool."""
-        decision, abnormal = np.asarray(decision, dtype=bool), np.asarray(abnormal, dtype=bool)
-        return cls(
-            int((decision & abnormal).sum()),
-            int((decision & ~abnormal).sum()),
-            int((~decision & abnormal).sum()),
-            int((~decision & ~abnormal).sum()),
-        )
-
-    @property
-    def sensitivity(self) -> tuple[int, int]:
-        """Flagged abnormal images, and all abnormal images."""
-        return self.true_positive, self.true_positive + self.false_negative
-
-    @property
-    def specificity(self) -> tuple[int, int]:
-        """Normal images that passed, and all normal images."""
-        return self.true_negative, self.true_negative + self.false_positive
-
-    @property
-    def precision(self) -> tuple[int, int]:
-        """Flagged abnormal images, and all flagged images (the positive predictive value at this prevalence)."""
-        return self.true_positive, self.true_positive + self.false_positive
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927); (NaN, NaN) without trials."""
-    if trials == 0:
-        return float("nan"), float("nan")
-    p, z2 = successes / trials, Z95**2
-    centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z95 * np.sqrt(p * (1 - p) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    # At 0 and 1 the end is exact in theory; rounding must not move it.
-    low = 0.0 if successes == 0 else float(centre - half)
-    high = 1.0 if successes == trials else float(centre + half)
-    return low, high
-
-
-class GroupBootstrap:
-    """Draws of whole groups with replacement: images of one patient stay together.
-
-    Args:
-        groups: Group of each image (n,), any values.
-        draws: Number of draws.
-        seed: Seed of the draws.
+    Returns:
+        Value in [0, 1]; NaN if a class is missing or a score is not finite.
     """
-
-    def __init__(self, groups: Any, draws: int = 1000, seed: int = 0) -> None:
-        names, self._group = np.unique(np.asarray(groups), return_inverse=True)
-        self.number, self.draws, self._seed = len(names), draws, seed
-        # Groups of one, numbered as the images are: what is drawn are the weights.
-        self._single = bool((self._group == np.arange(len(self._group))).all())
-
-    def interval(self, metric: Callable[[np.ndarray], float], method: Method = "percentile") -> tuple[float, float]:
-        """95 % interval of ``metric(weights)``, weights (n,) being how often each image was drawn.
-
-        Methods: ``percentile`` takes the ends from the draws themselves, for any metric; with few groups it is too
-        narrow, most so near the end of a scale. ``student`` goes from the metric both ways by the standard deviation
-        of the draws times Student's quantile with groups less one as degrees of freedom. ``student-logit`` does so on
-        the logit scale, for a metric in [0, 1], and covers best (``tools/check_statistics.py`` measures all three).
-
-        Draws in which the metric is undefined (or, on the logit scale, 0 or 1) are left out.
-
-        Returns:
-            (NaN, NaN) if more than half of the draws are left out, or if there are fewer than two groups; with
-            ``student`` also if the draws do not vary, and on the logit scale if the metric itself is 0 or 1.
-
-        Raises:
-            ValueError: for an unknown method, or on the logit scale for a metric outside [0, 1].
-        """
-        centre = NAN if method == "percentile" else metric(np.ones(len(self._group), dtype=np.int64))
-        return self.ends(self.values(lambda w: [metric(w)])[:, 0] if self.number > 1 else np.empty(0), centre, method)
-
-    def values(self, metrics: Callable[[np.ndarray], Sequence[float]]) -> np.ndarray:
-        """Several metrics of every draw, (draws, metrics): weights are drawn once for all of them."""
-        rng = np.random.default_rng(self._seed)
-        found = []
-        for _ in range(self.draws):
-            drawn = np.bincount(rng.integers(0, self.number, self.number), minlength=self.number)
-            found.append(metrics(drawn if self._single else drawn[self._group]))
-        return np.array(found, dtype=np.float64)
-
-    def ends(self, values: np.ndarray, centre: float, method: Method = "percentile") -> tuple[float, float]:
-        """The interval of :meth:`interval` from a metric of every draw (draws,) and of the images themselves."""
-        if method not in ("percentile", "student", "student-logit"):
-            raise ValueError(f"no bootstrap method '{method}': percentile, student or student-logit")
-        if self.number < 2:
-            return NAN, NAN
-        if method == "student-logit":
-            values, centre = _logit(values), float(_logit(centre))
-        values = values[np.isfinite(values)]
-        if len(values) < self.draws / 2:
-            return NAN, NAN
-        if method == "percentile":
-            low, high = np.percentile(values, [2.5, 97.5])
-            return float(low), float(high)
-        spread = values.std(ddof=1)
-        if not np.isfinite(centre) or spread == 0:
-            return NAN, NAN
-        from scipy.stats import t  # here, because `medanomaly decide` on a bundle has no scipy
-
-        both = centre + np.array([-1, 1]) * t.ppf(0.975, self.number - 1) * spread
-        with np.errstate(over="ignore"):  # far below: exactly 0
-            low, high = 1 / (1 + np.exp(-both)) if method == "student-logit" else both
-        return float(low), float(high)
+    return Ranking(scores, abnormal).auroc() if np.isfinite(scores).all() else NAN
 
 
-def _logit(values: Any) -> np.ndarray:
-    """Infinite at 0 and 1."""
-    values = np.asarray(values, dtype=np.float64)
-    if (values < 0).any() or (values > 1).any():
-        raise ValueError("the logit scale needs a metric in [0, 1]")
-    with np.errstate(divide="ignore"):
-        return np.log(values) - np.log1p(-values)
+def midranks(scores: np.ndarray) -> np.ndarray:
+    """Ranks (n,) of scores (n,) from 1, rising; equal scores share the mean of their ranks."""
+    _, level, count = np.unique(scores, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[level]
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> float:
+    """Spearman's rank correlation of two scores (n,); ties share their mean rank.
+
+    Returns:
+        Value in [-1, 1]. Where one of them has a single value throughout: 1 if the other has too, else 0.
+    """
+    a, b = midranks(first), midranks(second)
+    if a.std() == 0 or b.std() == 0:  # all tied: equal orders, or one that knows nothing of the other's
+        return 1.0 if np.array_equal(a, b) else 0.0
+    return float(np.corrcoef(a, b)[0, 1])

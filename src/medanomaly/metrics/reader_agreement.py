@@ -4,35 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
 from math import sqrt
 
-from medanomaly.app.session.mark_store import Marks
+from medanomaly.metrics.interval import Z95
 
 METHOD = "Cohen's kappa, unweighted; 95 % interval by the standard error of Fleiss, Cohen and Everitt (1969)"
-_Z = 1.959963984540054
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Of two readers on the images that both marked.
-
-    Args:
-        readers: Their names.
-        images: How many images.
-        same: On how many their marks are the same.
-        kappa: In [-1, 1]; None where it is not defined: without images, or with one mark throughout.
-        interval: Both ends, within [-1, 1]; None likewise.
-        apart: Images left out because the model's decision was another when the second marked.
-    """
-
-    readers: tuple[str, str]
-    images: int
-    same: int
-    kappa: float | None
-    interval: tuple[float, float] | None
-    apart: int = 0
 
 
 def kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float, tuple[float, float]] | None:
@@ -66,27 +42,5 @@ def kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float, tuple[float, float]]
         both[a, b] / n * ((second[a] + first[b]) / n) ** 2 for a in names for b in names if a != b
     )
     variance = (on + off - (observed * expected - 2 * expected + observed) ** 2) / (n * (1 - expected) ** 4)
-    half = _Z * sqrt(max(variance, 0.0))
+    half = Z95 * sqrt(max(variance, 0.0))
     return value, (max(-1.0, value - half), min(1.0, value + half))
-
-
-def agreements(marks: Marks) -> list[Agreement]:
-    """Of each two readers, on the images that both marked; a note alone is no mark.
-
-    A mark says whether the model's decision is right: images whose decision was another when the second reader marked,
-    because the operating point was moved, are left out and counted.
-    """
-    names = sorted({reader for by in marks.values() for reader, mark in by.items() if mark.mark is not None})
-    return [_agreement(marks, pair) for pair in combinations(names, 2)]
-
-
-def _agreement(marks: Marks, readers: tuple[str, str]) -> Agreement:
-    a, b = readers
-    found = [(by[a], by[b]) for by in marks.values() if a in by and b in by]
-    found = [(one, other) for one, other in found if one.mark is not None and other.mark is not None]
-    pairs = [(str(one.mark), str(other.mark)) for one, other in found if one.decision == other.decision]
-    value = kappa(pairs)
-    same = sum(one == other for one, other in pairs)
-    apart = len(found) - len(pairs)
-    found_kappa, interval = value or (None, None)
-    return Agreement(readers, len(pairs), same, found_kappa, interval, apart)

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from medanomaly.models.training_scores import Scored, all_images, auroc, ranked, score, train_normals
+from medanomaly.metrics.ranking import auroc
+from medanomaly.models.training_scores import Scored, all_images, ranked, score, train_normals
 from medanomaly.options import OptionError
 
 logger = logging.getLogger(__name__)

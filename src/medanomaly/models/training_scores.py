@@ -11,7 +11,6 @@ from torch.utils.data import DataLoader, Subset
 
 from medanomaly.csv_cells import some
 from medanomaly.data.required_cells import TableError
-from medanomaly.metrics.ranking import Ranking
 from medanomaly.runs.tested_model import TestedModel
 
 
@@ -58,11 +57,6 @@ def ranked(pl_module: Any, raw: torch.Tensor) -> np.ndarray:
     if hasattr(post, "deciding"):
         raw = post.ranking_score(raw.to(post.image_centre.device)).cpu()
     return raw.numpy().astype(np.float64)
-
-
-def auroc(scores: np.ndarray, abnormal: np.ndarray) -> float:
-    """AUROC of scores (n,) against (n,) of bool; NaN if a class is missing or a score is not finite."""
-    return Ranking(scores, abnormal).auroc() if np.isfinite(scores).all() else float("nan")
 
 
 def train_normals(module: Any, at_most: int) -> DataLoader:

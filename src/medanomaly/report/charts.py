@@ -13,9 +13,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-#: Okabe and Ito's blue and vermilion-orange: they stay apart in every common colour blindness and in grey print.
-NORMAL_COLOUR = "#0072B2"
-ABNORMAL_COLOUR = "#D55E00"
+from medanomaly import palette
+
 INK = "#1b2733"
 FAINT = "#6b7885"
 
@@ -123,7 +122,7 @@ def score_histogram(scores: np.ndarray, abnormal: np.ndarray, threshold: float |
         edges = _edges(float(scale(low)), float(scale(high)), bins, None if limit is None else float(scale(limit)))
         placed = np.clip(scale(np.clip(values, low, None)), edges[0], edges[-1])
         positions = 10.0**edges if logarithmic else edges
-        classes = (("normal", ~truth, NORMAL_COLOUR, None), ("abnormal", truth, ABNORMAL_COLOUR, "////"))
+        classes = (("normal", ~truth, palette.NORMAL, None), ("abnormal", truth, palette.ABNORMAL, "////"))
         for kind, member, colour, hatch in classes:
             if member.any():
                 share = 100 * np.histogram(placed[member], edges)[0] / member.sum()

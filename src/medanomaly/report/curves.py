@@ -10,16 +10,17 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from medanomaly.report.charts import ABNORMAL_COLOUR, FAINT, NORMAL_COLOUR, SIZE, clean, inline, style
+from medanomaly import palette
+from medanomaly.report.charts import FAINT, SIZE, clean, inline, style
 
 #: Okabe and Ito's colours in an order that keeps neighbours apart, each with a dash of its own for grey print.
 RUN_STYLES = (
-    ("#0072B2", "-"),
-    ("#D55E00", (0, (6, 2))),
-    ("#009E73", (0, (2, 1.5))),
-    ("#CC79A7", (0, (7, 2, 1.5, 2))),
-    ("#56B4E9", (0, (4, 1, 1, 1, 1, 1))),
-    ("#E69F00", (0, (1, 1))),
+    (palette.BLUE, "-"),
+    (palette.VERMILION, (0, (6, 2))),
+    (palette.GREEN, (0, (2, 1.5))),
+    (palette.PURPLE, (0, (7, 2, 1.5, 2))),
+    (palette.SKY_BLUE, (0, (4, 1, 1, 1, 1, 1))),
+    (palette.ORANGE, (0, (1, 1))),
 )
 _FINEST = 2000  # corners of a curve beyond which thousandths are drawn instead
 
@@ -43,8 +44,8 @@ def roc(scores: np.ndarray, abnormal: np.ndarray, threshold: float | None, auroc
         figure, axes = _square()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 3)), label="chance")
         alarms, hits = _thinned(*roc_points(values, truth))
-        axes.plot(alarms, hits, color=NORMAL_COLOUR, linewidth=2, label=auroc_text, clip_on=False)
-        axes.fill_between(alarms, hits, color=NORMAL_COLOUR, alpha=0.07, linewidth=0)
+        axes.plot(alarms, hits, color=palette.NORMAL, linewidth=2, label=auroc_text, clip_on=False)
+        axes.fill_between(alarms, hits, color=palette.NORMAL, alpha=0.07, linewidth=0)
         if threshold is not None and np.isfinite(threshold):
             flagged = values > float(threshold)
             found, alarmed = int((flagged & truth).sum()), int((flagged & ~truth).sum())
@@ -81,7 +82,7 @@ def precision_recall(
         if recall.size > _FINEST:
             recall, precision = np.unique(np.round([recall, precision], 3), axis=1)
         # Davis and Goadrich 2006: precision is not linear between two thresholds, so corners are joined by steps.
-        axes.plot(recall, precision, color=NORMAL_COLOUR, linewidth=2, drawstyle="steps-pre", label=precision_text,
+        axes.plot(recall, precision, color=palette.NORMAL, linewidth=2, drawstyle="steps-pre", label=precision_text,
                   clip_on=False)  # fmt: skip
         if threshold is not None and np.isfinite(threshold) and (flagged := values > float(threshold)).any():
             found = int((flagged & truth).sum())
@@ -112,10 +113,10 @@ def calibration(bins: Sequence[Mapping[str, Any]], text: str) -> str | None:
     with rc_context(style("calibration")):
         figure, axes = _square()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle=(0, (2, 3)), label="perfect")
-        axes.plot(mean, observed, color=NORMAL_COLOUR, linewidth=1.2, alpha=0.6, clip_on=False)
+        axes.plot(mean, observed, color=palette.NORMAL, linewidth=1.2, alpha=0.6, clip_on=False)
         axes.errorbar(mean, observed, yerr=[np.maximum(observed - low, 0), np.maximum(high - observed, 0)], fmt="none",
-                      ecolor=NORMAL_COLOUR, elinewidth=1.4, capsize=3, clip_on=False)  # fmt: skip
-        axes.scatter(mean, observed, s=18 + 60 * counts / counts.max(), color=NORMAL_COLOUR, zorder=4, clip_on=False,
+                      ecolor=palette.NORMAL, elinewidth=1.4, capsize=3, clip_on=False)  # fmt: skip
+        axes.scatter(mean, observed, s=18 + 60 * counts / counts.max(), color=palette.NORMAL, zorder=4, clip_on=False,
                      label=f"{text}\n{len(bins)} bins, area by images")  # fmt: skip
         axes.set_xlabel("predicted probability of being abnormal")
         axes.set_ylabel("observed, share of abnormal images")
@@ -141,7 +142,7 @@ def froc(points: Sequence[Mapping[str, Any]]) -> str | None:
         figure = Figure(figsize=SIZE, layout="constrained")
         axes = figure.add_subplot()
         marker = "o" if len(alarms) < 20 else ""
-        axes.plot(alarms, found, color=NORMAL_COLOUR, linewidth=2, marker=marker, markersize=4, clip_on=False)
+        axes.plot(alarms, found, color=palette.NORMAL, linewidth=2, marker=marker, markersize=4, clip_on=False)
         if alarms[0] > 0 and alarms[-1] / alarms[0] > 10:
             axes.set_xscale("log", base=2)
             axes.set_xticks(alarms[:: max(1, len(alarms) // 8)])
@@ -228,4 +229,4 @@ def _square() -> tuple[Figure, Axes]:
 def _mark(axes: Axes, across: float, up: float, label: str) -> None:
     """The ring of the operating point."""
     axes.plot([across], [up], "o", markersize=9, markerfacecolor="white", linestyle="none", clip_on=False,
-              markeredgecolor=ABNORMAL_COLOUR, markeredgewidth=2.2, zorder=5, label=label)  # fmt: skip
+              markeredgecolor=palette.ABNORMAL, markeredgewidth=2.2, zorder=5, label=label)  # fmt: skip

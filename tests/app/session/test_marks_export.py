@@ -11,7 +11,7 @@ from tests.app.conftest import grey
 from medanomaly.app.operating_curve import Point
 from medanomaly.app.session.mark_store import Mark
 from medanomaly.app.session.marks_export import AGREEMENT, COLUMNS, agreement_records, as_csv, as_lines, records
-from medanomaly.metrics.reader_agreement import agreements
+from medanomaly.app.session.reader_pairs import agreements
 
 
 def test_the_file_holds_every_image(scored, loaded, tmp_path):

@@ -10,8 +10,7 @@ from medanomaly.evidence.checks.context import CheckError
 from medanomaly.evidence.checks.overfitting import compare as overfitting
 from medanomaly.evidence.checks.patient_leakage import shared
 from medanomaly.evidence.checks.subgroups import Cases, columns, compare, gap, proportion
-from medanomaly.metrics.confusion import Interval
-from medanomaly.metrics.ranking import wilson
+from medanomaly.metrics.interval import Interval, wilson
 
 
 def cases(n: int = 600, worse: float = 2.5) -> tuple[Cases, np.ndarray]:

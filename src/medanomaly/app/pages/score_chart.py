@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from medanomaly import palette
 from medanomaly.app.operating_curve import Curve, Point
 
-#: Okabe and Ito's blue and vermilion, apart in every common colour blindness.
-NORMAL_COLOUR, ABNORMAL_COLOUR = "#0072B2", "#D55E00"
 _BINS = 30
 
 
@@ -42,7 +41,7 @@ def distribution(curve: Curve, point: Point) -> dict[str, Any]:
                           "axis": {"format": "%"}},
                     "y2": {"datum": 0},
                     "color": {"field": "images", "type": "nominal", "title": None, "legend": {"orient": "top"},
-                              "scale": {"domain": ["normal", "abnormal"], "range": [NORMAL_COLOUR, ABNORMAL_COLOUR]}},
+                              "scale": {"domain": ["normal", "abnormal"], "range": [palette.NORMAL, palette.ABNORMAL]}},
                 },
             },
             {

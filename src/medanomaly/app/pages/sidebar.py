@@ -14,8 +14,8 @@ from medanomaly.app.session.mark_store import Marks, seen_by
 from medanomaly.app.session.marking import reader_name
 from medanomaly.app.session.marks_export import AGREEMENT, agreement_records, as_csv, as_lines, records
 from medanomaly.app.session.page_state import Page
+from medanomaly.app.session.reader_pairs import agreements
 from medanomaly.app.session.uploads import MIB
-from medanomaly.metrics.reader_agreement import agreements
 
 
 def show_side(page: Page) -> None:

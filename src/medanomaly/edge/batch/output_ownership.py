@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medanomaly.csv_cells import rest
 from medanomaly.edge.batch import timeline
 from medanomaly.edge.batch.output_names import file_name
 from medanomaly.edge.bundle import CARD, FORMAT
@@ -154,8 +155,8 @@ def check(out: Path, writes: Collection[str], resume: bool) -> None:
         foreign = [entry for entry in _entries(out / name) if not ours.holds(name, entry) and not of_system(entry.name)]
         if foreign:
             first = min(foreign, key=lambda entry: entry.name)
-            more = f", and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-            raise OutError(f"{out / name / first.name}{more}: belongs to no record of a run in {out}. {_MOVE}")
+            named = ", ".join(filter(None, [str(out / name / first.name), rest(len(foreign), 1)]))
+            raise OutError(f"{named}: belongs to no record of a run in {out}. {_MOVE}")
 
 
 def clear(out: Path) -> None:

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from medanomaly import palette
 from medanomaly.edge.batch.output_errors import write_file, writing
 
 COLUMNS = ("frame", "time", "raw_score", "score", "decision", "status")
@@ -17,9 +18,6 @@ COLUMNS = ("frame", "time", "raw_score", "score", "decision", "status")
 #: Of the chart, in pixels: its width and height, and the plot's left, top, right and bottom.
 _WIDTH, _HEIGHT = 800, 220
 _LEFT, _TOP, _RIGHT, _BOTTOM = 48, 28, 788, 188
-
-#: Okabe and Ito's blue and vermilion: apart in every common colour blindness.
-_LINE, _FLAG = "#0072B2", "#D55E00"
 
 
 @dataclass(frozen=True)
@@ -86,8 +84,8 @@ def chart(rows: Sequence[Row], title: str) -> str:
         f'<path d="M{_LEFT} {_y(0.5)}H{_RIGHT}" stroke="#444" stroke-dasharray="4 4"/>'
         + "".join(f'<text x="{_LEFT - 6}" y="{_y(v) + 4}" text-anchor="end">{v:g}</text>' for v in (0, 0.5, 1))
         + "".join(_tick(end * quarter / 4, end) for quarter in range(5))
-        + f'<g fill="none" stroke="{_LINE}" stroke-linejoin="round">{lines}</g>'
-        f'<g fill="{_FLAG}">{"".join(dots)}</g></svg>\n'
+        + f'<g fill="none" stroke="{palette.NORMAL}" stroke-linejoin="round">{lines}</g>'
+        f'<g fill="{palette.ABNORMAL}">{"".join(dots)}</g></svg>\n'
     )
 
 

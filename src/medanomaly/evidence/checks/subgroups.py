@@ -10,9 +10,8 @@ import pandas as pd
 from scipy.stats import norm
 
 from medanomaly.evidence.checks.context import CheckError, Context, figure
-from medanomaly.metrics.confusion import Interval
 from medanomaly.metrics.delong import auroc_interval
-from medanomaly.metrics.ranking import NAN, Z95
+from medanomaly.metrics.interval import NAN, Z95, Interval, wilson
 
 #: Columns of a sample table that are no subgroup.
 _NOT = frozenset({"image_path", "mask_path", "label", "abnormal", "label_index", "split", "group", "path", "id"})
@@ -65,11 +64,7 @@ def proportion(hits: np.ndarray, groups: np.ndarray) -> Interval:
         effect = max(1.0, float(number / (number - 1) * (by_group**2).sum() / (value * (1 - value) / len(hits))))
     elif number < len(hits):  # all alike or all one group: how alike images are cannot be seen
         effect = len(hits) / number
-    trials = len(hits) / effect
-    centre = (value + Z95**2 / (2 * trials)) / (1 + Z95**2 / trials)
-    half = Z95 * np.sqrt(value * (1 - value) / trials + Z95**2 / (4 * trials**2)) / (1 + Z95**2 / trials)
-    low, high = float(centre - half), float(centre + half)
-    return Interval(value, 0.0 if value == 0 else low, 1.0 if value == 1 else high)
+    return Interval(value, *wilson(int(np.sum(hits)), len(hits), effect))
 
 
 def figures(cases: Cases) -> dict[str, Any]:
