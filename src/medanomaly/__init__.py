@@ -6,9 +6,11 @@ install, everything else is reached when it is asked for.
 
 from __future__ import annotations
 
+from medanomaly.errors import MedAnomalyError
+
 __version__ = "0.2.0.dev0"
 
-__all__ = ["__version__", "register"]
+__all__ = ["MedAnomalyError", "__version__", "register"]
 
 
 def register() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from medanomaly.decision.caveat_titles import as_meant
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge.input_spec import InputSpec
+from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging import Preprocessing
 
 #: Version of the card's layout that this runtime writes; it reads earlier ones too. 2: an operating point may have a
@@ -28,7 +29,7 @@ SCORES = "validation.csv"
 _BLOCK = 2**20
 
 
-class BundleError(ValueError):
+class BundleError(MedAnomalyError, ValueError):
     """A bundle cannot be used. The message names the bundle, what is wrong, and what to do."""
 
 

@@ -26,6 +26,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly.errors import MedAnomalyError
+
 logger = logging.getLogger(__name__)
 
 #: The package's network, its module, its file, and the file's SHA-256.
@@ -40,7 +42,7 @@ PACKAGE = (
 _LOADING: ContextVar[bool] = ContextVar("loading", default=False)
 
 
-class BackboneError(ValueError):
+class BackboneError(MedAnomalyError, ValueError):
     """A network or its weights cannot be had. The message says what to do."""
 
 
