@@ -124,17 +124,6 @@ def test_get_datamodule_takes_our_folder_and_leaves_anomalibs(tmp_path):
     assert type(theirs) is anomalib.data.Folder
 
 
-def test_plugins_list_prints_json(capsys):
-    from medanomaly.cli import main
-
-    assert main(["plugins", "list", "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)["plugins"]
-    row = next(row for row in rows if row["name"] == "WirelessCapsule")
-    assert row["kind"] == "data"
-    assert row["class_path"] == "medanomaly.data.WirelessCapsule"
-    assert row["distribution"].startswith("medanomaly ")
-
-
 LIGHT = """
 import sys
 class Block:

@@ -49,12 +49,12 @@ LIGHT = {
     "decide plain/bundle --rule manual:0.5": 0,
     "nonsense": 2,
     "infer BUNDLE": 2,
-    "bench nowhere images": 2,
+    "speed nowhere images": 2,
 }
 HEAVY = {
     "compare plain/run adversarial/run": 0,
     "report plain/run --out report.html": 0,
-    "bench BUNDLE images/0.png --repeat 1 --limit 1 --against": 0,
+    "speed BUNDLE images/0.png --repeat 1 --limit 1 --against": 0,
 }
 
 

@@ -23,10 +23,10 @@ from typing import Any
 
 import cv2
 
-from medanomaly.commands.demo_run import config
+from medanomaly.commands.demo import config
 from medanomaly.imaging import decode
 from medanomaly.speed.engine_process import Candidate, EngineError, Worker
-from medanomaly.speed.measure import bench
+from medanomaly.speed.measure import measure
 
 #: A spatial code, and the mean of the error over local variance: the same from one version of the configuration to the
 #: next, so that figures stay comparable.
@@ -193,7 +193,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, help="Folder for runs and bundles (default: a temporary one).")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--limit", type=int, default=200)
-    parser.add_argument("--against", nargs="+", default=None, help="Engines, as of `medanomaly bench` (default: all).")
+    parser.add_argument("--against", nargs="+", default=None, help="Engines, as for `medanomaly speed` (default: all).")
     parser.add_argument("--skip", nargs="*", default=[], choices=("speed", "int8", "memory", "install"))
     parser.add_argument("--json", type=Path, default=RESULT, help="Write the records here.")
     args = parser.parse_args()
@@ -238,7 +238,7 @@ def speed(work: Path, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         theirs = exported_by_anomalib(run, work / f"anomalib-{name}")
         for bundle in bundles:
             for files, paths in sets if bundle else []:
-                record = bench(str(bundle), paths, args.repeat, args.limit, args.against, theirs)
+                record = measure(str(bundle), paths, args.repeat, args.limit, args.against, theirs)
                 record = {"network": network[0], "files": files, **record, "bundle": None}
                 print(row(record), flush=True)
                 yield record

@@ -7,10 +7,11 @@ install, everything else is reached when it is asked for.
 from __future__ import annotations
 
 from medanomaly import _moved
+from medanomaly.errors import MedAnomalyError
 
 __version__ = "0.2.0.dev0"
 
-__all__ = ["__version__", "register"]
+__all__ = ["MedAnomalyError", "__version__", "register"]
 
 _moved.install()
 

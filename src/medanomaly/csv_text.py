@@ -15,6 +15,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medanomaly.errors import MedAnomalyError
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -37,7 +39,7 @@ _REMEDY = "Save it as a CSV in UTF-8, separated by commas."
 _UNSEEN = "\u200b\ufeff"
 
 
-class CsvError(ValueError):
+class CsvError(MedAnomalyError, ValueError):
     """A CSV cannot be read. The message names the file, the cause and the remedy."""
 
 

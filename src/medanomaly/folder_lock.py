@@ -20,6 +20,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.options import one_line
 
 P = ParamSpec("P")
@@ -41,7 +42,7 @@ _MOST = 4096
 _PATIENCE = 1.0
 
 
-class OneWriterError(ValueError):
+class OneWriterError(MedAnomalyError, ValueError):
     """A folder cannot be had for one writer alone. The message names the folder, the cause and the remedy."""
 
 

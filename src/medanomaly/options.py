@@ -8,13 +8,15 @@ import re
 import shlex
 from collections.abc import Callable, Iterable
 
+from medanomaly.errors import MedAnomalyError
+
 #: Epochs when neither a configuration nor an option says: lightning's own default is 1,000.
 DEFAULT_EPOCHS = 30
 #: Exit status after a wrong option, bundle, input or folder.
 WRONG = 2
 
 
-class OptionError(ValueError):
+class OptionError(MedAnomalyError, ValueError):
     """An option, or its value, is wrong. The message is one sentence that names both and what is allowed."""
 
 

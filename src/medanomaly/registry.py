@@ -19,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.options import one_line
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 GROUPS = {"model": "medanomaly.models", "data": "medanomaly.data"}
 
 
-class PluginError(RuntimeError):
+class PluginError(MedAnomalyError, RuntimeError):
     """A plugin is missing, broken, or two share a name. The message names the plugin and its distribution."""
 
 

@@ -55,12 +55,12 @@ def test_marks_that_cannot_be_kept_are_said(mean_bundle, tmp_path, capsys):
 
 
 def test_settings():
-    local = dict(flags(Options("127.0.0.1", 8501, Path())))
+    local = dict(flags(Options(address="127.0.0.1", port=8501, marks=Path())))
     assert local["server.address"] == "127.0.0.1"
     assert local["browser.gatherUsageStats"] == "false"
     assert local["server.headless"] == "true"
     assert "server.allowedHosts" in local
-    assert "server.allowedHosts" not in dict(flags(Options("0.0.0.0", 8501, Path())))
+    assert "server.allowedHosts" not in dict(flags(Options(address="0.0.0.0", port=8501, marks=Path())))
 
 
 def test_the_page_is_not_run_without_the_command():

@@ -60,8 +60,9 @@ def test_a_colour_picture_takes_its_pixels_and_one_copy(tmp_path, options):
 
 
 def test_masks_and_maps_of_the_original_size_take_what_they_hold():
-    made = "Result('x', 0.5, 0.5, False, np.zeros((64, 64, 3), np.float32), np.zeros((64, 64), np.float32), "
-    made += "(np.float32(0.1), np.float32(1)), place=Placement((4000, 4000), 0, 0, 4000, 4000))"
+    made = "Result(input='x', raw_score=0.5, score=0.5, abnormal=False, image=np.zeros((64, 64, 3), np.float32), "
+    made += "raw_map=np.zeros((64, 64), np.float32), pixel=(np.float32(0.1), np.float32(1)), "
+    made += "place=Placement((4000, 4000), 0, 0, 4000, 4000))"
     for name, size in (("mask", 1), ("map", 2), ("heat", 4)):
         assert peak(f"after({made}.{name}_at_original)") < size * 16e6 + 40e6
 

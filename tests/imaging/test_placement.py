@@ -47,7 +47,16 @@ def test_strips_have_the_values_of_one_step(first, monkeypatch):
         np.testing.assert_array_equal(where.back(seen, -np.inf), expected)
         pixel = (np.float32(0.1), np.float32(0.25))
         image = np.zeros((*seen.shape, 3), np.float32)
-        result = Result("x", 0.5, 0.5, False, image, seen, pixel, place=where)
+        result = Result(
+            input="x",
+            raw_score=0.5,
+            score=0.5,
+            abnormal=False,
+            image=image,
+            raw_map=seen,
+            pixel=pixel,
+            place=where,
+        )
         np.testing.assert_array_equal(result.mask_at_original(), expected > pixel[0])
         far = (np.where(np.isfinite(expected), expected, pixel[0]) - pixel[0]) / pixel[1]
         heat = np.where(np.isfinite(expected), 0.5 + 0.5 * far / (1 + abs(far)), np.float32(0))

@@ -1,4 +1,4 @@
-"""``medanomaly bench``: what it reports, and what it says of what is not there. Speeds themselves are not judged."""
+"""The speed of a bundle: what is reported, and what is said of what is not there. Speeds themselves are not judged."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ import openvino as ov
 import pytest
 from tests.conftest import write_image
 
-from medanomaly.cli import main
 from medanomaly.edge import Bundle
 from medanomaly.speed import engines
 from medanomaly.speed.engine_process import Candidate, EngineError, Worker
-from medanomaly.speed.measure import bench, percentile
+from medanomaly.speed.measure import measure, percentile
 
 
 @pytest.fixture(scope="module")
 def record(drawn_bundle, tmp_path_factory) -> dict:
-    return bench(
+    return measure(
         drawn_bundle, [drawn(tmp_path_factory.mktemp("drawn"))], repeat=2, limit=12, against=["anomalib-torch"]
     )
 
@@ -84,41 +83,10 @@ def test_an_engine_that_fails_says_why(drawn_bundle, greys, tmp_path):
             worker.ask("stream", [greys[0], str(tmp_path / "none.png")])
 
 
-def test_command_prints_ratios_and_json(drawn_bundle, greys, capsys):
-    folder = str(Path(greys[0]).parent)
-    options = ["bench", str(drawn_bundle), folder, "--repeat", "1", "--limit", "4", "--against"]
-    assert main(options) == 0
-    printed = capsys.readouterr().out
-    assert printed.index("ours / theirs") < printed.index("figures")
-    assert "CPU alone" in printed
-    assert main([*options[:-1], "--json", "--against"]) == 0
-    assert json.loads(capsys.readouterr().out)["against"] == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--repeat", "0"], "at least 1"),
-        (["--against", "tensorrt"], "tensorrt"),
-    ],
-)
-def test_wrong_options_are_refused(drawn_bundle, greys, capsys, options, words):
-    assert main(["bench", str(drawn_bundle), greys[0], *options]) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_unreadable_images_and_empty_folders_are_refused(drawn_bundle, tmp_path, capsys):
-    assert main(["bench", str(drawn_bundle), str(tmp_path), "--against"]) == 2
-    assert "holds no images" in capsys.readouterr().err
-    (tmp_path / "bad.png").write_bytes(b"no picture")
-    assert main(["bench", str(drawn_bundle), str(tmp_path), "--against"]) == 2
-    assert "bad.png" in capsys.readouterr().err
-
-
 def test_percentiles_are_values():
     assert [percentile([3, 1, 2, 4], share) for share in (50, 95, 100)] == [2, 4, 4]
 
 
-def test_the_bench_itself_needs_no_torch():
+def test_measuring_needs_no_torch():
     code = "import sys, medanomaly.commands.speed, medanomaly.speed.measure; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,6 +14,7 @@ from medanomaly import palette
 from medanomaly.app.session.mark_store import Store
 from medanomaly.app.session.sessions import LoadedBundle, Sessions
 from medanomaly.app.session.uploads import Limits
+from medanomaly.errors import MedAnomalyError
 from medanomaly.signals import stop_on_signals
 
 _LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -21,11 +22,11 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 _THEME = {"theme.light.primaryColor": palette.BLUE, "theme.dark.primaryColor": palette.SKY_BLUE}
 
 
-class ServeError(ValueError):
+class ServeError(MedAnomalyError, ValueError):
     """The page cannot be served. The message says why and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How the page is served.
 

@@ -1,1 +1,1 @@
-"""Commands of ``medanomaly`` that have a module of their own."""
+"""The commands of ``medanomaly``, one file each: ``add(subparsers)`` says what they take, ``run(args)`` does it."""

@@ -7,6 +7,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from medanomaly.commands.common import one_line_errors
 from medanomaly.failures import fail
 from medanomaly.options import whole
 
@@ -66,28 +67,27 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+@one_line_errors(ValueError)
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
     if find_spec("streamlit") is None:
         return fail("the page needs Streamlit. pip install 'medanomaly[app]'")
-    from medanomaly.app.server import Options, ServeError, serve
-    from medanomaly.app.session.mark_store import StoreError
+    from medanomaly.app.server import Options, serve
     from medanomaly.app.session.uploads import MIB, Limits
-    from medanomaly.edge.bundle import BundleError
 
-    limits = Limits(args.max_files, args.max_file_mib * MIB, args.max_session_mib * MIB)
     options = Options(
-        args.address,
-        args.port,
-        args.marks or marks_folder(),
-        args.every,
-        args.threads,
-        limits,
-        args.keep,
-        args.temporary,
+        address=args.address,
+        port=args.port,
+        marks=args.marks or marks_folder(),
+        every=args.every,
+        threads=args.threads,
+        limits=Limits(
+            files=args.max_files,
+            file_bytes=args.max_file_mib * MIB,
+            total_bytes=args.max_session_mib * MIB,
+        ),
+        grace=args.keep,
+        temporary=args.temporary,
     )
-    try:
-        serve(args.bundles, options)
-    except (BundleError, StoreError, ServeError, ValueError) as error:
-        return fail(error)
+    serve(args.bundles, options)
     return 0

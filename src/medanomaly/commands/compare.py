@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from medanomaly.failures import fail
+from medanomaly.commands.common import one_line_errors, training_install
 from medanomaly.metrics import formatting
 
 
@@ -25,16 +25,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+@one_line_errors()
 def run(args: argparse.Namespace) -> int:
     """Compare and print; returns the exit status."""
-    try:
-        from medanomaly.evidence.compare import CompareError, compare
-    except ImportError as error:
-        return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
-    try:
-        pairs = compare(args.runs)
-    except CompareError as error:
-        return fail(error)
+    with training_install():
+        from medanomaly.evidence.compare import compare
+    pairs = compare(args.runs)
     if args.json:
         print(json.dumps({"pairs": pairs}, indent=2, ensure_ascii=False, allow_nan=False))
     else:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from medanomaly.commands.common import one_line_errors, training_install
+from medanomaly.errors import MedAnomalyError
 from medanomaly.failures import cannot_write, fail
 from medanomaly.options import wrong_value
+
+if TYPE_CHECKING:
+    from medanomaly.decision.operating_point_log import OperatingPointChange
+
+#: A rule and its checked value.
+Rule = tuple[str, Any]
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -35,42 +43,43 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+@one_line_errors(ValueError)
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from medanomaly.decision.operating_point_log import DecideError, OperatingPointChange
-    from medanomaly.decision.rules import RuleError
-    from medanomaly.edge.bundle import CARD, BundleError
-    from medanomaly.edge.decide_bundle import decide_bundle
+    from medanomaly.decision.operating_point_log import DecideError
 
+    if not args.rule and not args.pixel_rule:
+        raise DecideError("name a rule with --rule or --pixel-rule.")
+    rule = _rule("--rule", args.rule) if args.rule else None
+    pixel_rule = _rule("--pixel-rule", args.pixel_rule, "pixels") if args.pixel_rule else None
     try:
-        if not args.rule and not args.pixel_rule:
-            raise DecideError("name a rule with --rule or --pixel-rule.")
-        rule = _rule("--rule", args.rule) if args.rule else None
-        pixel_rule = _rule("--pixel-rule", args.pixel_rule, "pixels") if args.pixel_rule else None
-        change: OperatingPointChange
-        if (args.target / CARD).is_file():
-            change = decide_bundle(args.target, rule, pixel_rule, args.scores)
-        elif (args.target / "run.json").is_file():
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            from medanomaly.runs.decide_run import decide_run
-
-            change = decide_run(args.target, rule, pixel_rule, args.scores)
-        else:
-            raise DecideError(f"{args.target}: is neither a tested run (run.json) nor a bundle ({CARD}).")
-    except ImportError as error:
-        return fail(f"a run needs the training install ({error}). pip install 'medanomaly[train]'")
-    except (DecideError, RuleError, BundleError, ValueError) as error:
-        return fail(error)
+        change = _decide(args.target, rule, pixel_rule, args.scores)
+    except MedAnomalyError:  # some are OSErrors too
+        raise
     except OSError as error:
         return fail(cannot_write(args.target, error, "Nothing was changed: decide on a copy of the folder."))
-    if change.nothing:
-        print("This is the operating point already; nothing was changed.")
-        return 0
-    print(change.sentences())
+    print("The operating point is already this one; nothing changed." if change.unchanged else change.sentences())
     return 0
 
 
-def _rule(option: str, text: str, *of: str) -> tuple[str, Any]:
+def _decide(target: Path, rule: Rule | None, pixel_rule: Rule | None, scores: Path | None) -> OperatingPointChange:
+    from medanomaly.decision.operating_point_log import DecideError
+    from medanomaly.edge.bundle import CARD
+
+    if (target / CARD).is_file():
+        from medanomaly.edge.decide_bundle import decide_bundle
+
+        return decide_bundle(target, rule, pixel_rule, scores)
+    if (target / "run.json").is_file():
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        with training_install("a run"):
+            from medanomaly.runs.decide_run import decide_run
+
+            return decide_run(target, rule, pixel_rule, scores)
+    raise DecideError(f"{target}: is neither a tested run (run.json) nor a bundle ({CARD}).")
+
+
+def _rule(option: str, text: str, *of: str) -> Rule:
     """A rule and its value, as it was typed.
 
     Raises:

@@ -7,6 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
+from medanomaly.commands.common import one_line_errors
 from medanomaly.commands.device_option import check_device
 from medanomaly.failures import cannot_write, fail, saying
 from medanomaly.options import real, whole
@@ -116,13 +117,12 @@ def run(args: argparse.Namespace) -> int:
             raise hidden from hidden.__cause__
 
 
+@one_line_errors(ValueError)
 def _run(args: argparse.Namespace) -> int:
     from medanomaly.edge.batch.infer_inputs import Options, infer
     from medanomaly.edge.batch.inputs import STDIN, listed
     from medanomaly.edge.batch.output_errors import OutputError
     from medanomaly.edge.batch.outputs import Pictures
-    from medanomaly.edge.batch.records import ResumeError
-    from medanomaly.edge.bundle import BundleError
     from medanomaly.edge.result import Failure
     from medanomaly.signals import Stopped, stop_on_signals
 
@@ -133,14 +133,14 @@ def _run(args: argparse.Namespace) -> int:
             if args.ray is None:  # the cluster's machines have devices of their own
                 check_device(args.device)
             options = Options(
-                Pictures(args.overlays, args.masks, args.maps),
-                args.resume,
-                args.every,
-                args.watch,
-                args.settle,
-                args.device,
-                args.hint,
-                args.threads,
+                pictures=Pictures(overlays=args.overlays, masks=args.masks, maps=args.maps),
+                resume=args.resume,
+                every=args.every,
+                watch=args.watch,
+                settle=args.settle,
+                device=args.device,
+                hint=args.hint,
+                threads=args.threads,
                 cache=not args.no_cache,
                 ray=args.ray,
                 anonymous=args.anonymous,
@@ -157,10 +157,6 @@ def _run(args: argparse.Namespace) -> int:
         except Stopped as stopped:
             print(f"Stopped by {signal.Signals(stopped.signum).name}.", file=sys.stderr)
             return 128 + stopped.signum
-        except (BundleError, ResumeError) as error:
-            return fail(error)
-        except ValueError as error:
-            return fail(f"{str(error).rstrip('.')}.")
         except OutputError as error:
             return fail(cannot_write(error.filename, error, "Records written so far are intact."))
     print(summary.sentence())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from medanomaly.failures import fail
@@ -17,6 +17,12 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    @property
+    def commands(self) -> Mapping[str, Parser]:
+        """The parsers below this one by the word that chooses them; empty for one without."""
+        below = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        return below[0].choices if below else {}
 
     def error(self, message: str) -> NoReturn:
         """Print the line and end with status 2."""
@@ -68,10 +74,9 @@ class Parser(argparse.ArgumentParser):
         """The parser of the command, and of its action, that the arguments begin with."""
         parser: Parser = self
         for arg in args:
-            below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-            if not below or arg not in below[0].choices:
+            if arg not in parser.commands:
                 break
-            parser = below[0].choices[arg]
+            parser = parser.commands[arg]
         return parser
 
 

@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote
 
+from medanomaly.commands.common import one_line_errors, training_install
+from medanomaly.errors import MedAnomalyError
 from medanomaly.failures import cannot_write, fail
 from medanomaly.files import write_whole
 
@@ -36,25 +38,22 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+@one_line_errors(ValueError)
 def run(args: argparse.Namespace) -> int:
     """Build and write the page; returns the exit status."""
     warnings.filterwarnings("ignore", category=FutureWarning)
     single = len(args.runs) == 1
-    try:
-        from medanomaly.runs.stored import StoredError
-
-        if single:
+    if single:
+        with training_install():
             from medanomaly.runs.rebuild_report import rebuild
-    except ImportError as error:
-        return fail(f"this command needs the training install ({error}). pip install 'medanomaly[train]'")
     out: Path = args.out or (args.runs[0] / REPORT if single else SIDE_BY_SIDE)
     if out.is_dir():
         return fail(f"{out}: cannot be written (it is a folder). Name a file with --out, such as {out / REPORT}.")
     try:
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
         write_whole(out, page.encode("utf-8", "backslashreplace"))
-    except (StoredError, ValueError) as error:
-        return fail(error)
+    except MedAnomalyError:  # some are OSErrors too
+        raise
     except OSError as error:
         return fail(cannot_write(out, error, "Name another place with --out."))
     for note in notes:
@@ -67,11 +66,13 @@ def side_by_side(folders: list[Path], out: Path) -> str:
     """The page of several runs, to be written to ``out``: links to their own reports are relative to it.
 
     Raises:
+        MissingInstallError: if the training install is not there.
         StoredError: if a folder holds no tested run.
         ValueError: for more runs than a page takes.
     """
-    from medanomaly.report.side_by_side import Side, render
-    from medanomaly.runs.stored import Stored
+    with training_install():
+        from medanomaly.report.side_by_side import Side, render
+        from medanomaly.runs.stored import Stored
 
     sides = []
     for folder in folders:

@@ -1,4 +1,4 @@
-"""``medanomaly bench``: speed and memory of a bundle on this machine, beside other engines."""
+"""``medanomaly speed``: speed and memory of a bundle on this machine, beside other engines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from medanomaly.failures import fail
+from medanomaly.commands.common import one_line_errors
 from medanomaly.options import one_of, whole
 from medanomaly.speed import NAMES
 from medanomaly.streams import watched
@@ -26,7 +26,7 @@ _COLUMNS = {
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command's parser."""
     parser = commands.add_parser(
-        "bench",
+        "speed",
         help="measure a bundle's speed and memory here, beside other engines",
         description="Measure a bundle on this machine: cold start, latency, images a second, CPU time, memory; and "
         "beside it, each in a process of its own and in turns, the engines that are installed.",
@@ -59,19 +59,17 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+@one_line_errors(ValueError)
 def run(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit status."""
-    from medanomaly.edge.bundle import BundleError
-    from medanomaly.speed.measure import bench
+    from medanomaly.speed.measure import measure
 
     def tell(text: str) -> None:
         if watched():
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
     try:
-        record = bench(args.bundle, args.images, args.repeat, args.limit, args.against, args.anomalib, tell)
-    except (BundleError, ValueError) as error:
-        return fail(f"{str(error).rstrip('.')}.")
+        record = measure(args.bundle, args.images, args.repeat, args.limit, args.against, args.anomalib, tell)
     finally:
         tell("")
     print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) if args.json else text(record))

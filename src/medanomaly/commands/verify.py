@@ -6,9 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from medanomaly.commands.common import one_line_errors
 from medanomaly.commands.device_option import check_device
-from medanomaly.failures import fail
-from medanomaly.options import OptionError
 
 _MARKS = {True: "good", False: "DIFFERS", None: "not known"}
 
@@ -35,16 +34,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
+@one_line_errors()
 def run(args: argparse.Namespace) -> int:
     """Run the command; returns the exit status."""
-    from medanomaly.edge.batch.verify_bundle import VerifyError, verify
-    from medanomaly.edge.bundle import BundleError
+    from medanomaly.edge.batch.verify_bundle import verify
 
-    try:
-        check_device(args.device)
-        report = verify(args.bundle, args.images, args.device)
-    except (BundleError, OptionError, VerifyError) as error:
-        return fail(error)
+    check_device(args.device)
+    report = verify(args.bundle, args.images, args.device)
     if args.json:
         print(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:

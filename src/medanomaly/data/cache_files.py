@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from medanomaly.data.image_store import Arrays, mapped
+from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ _DEAD = 6 * 3600
 _LONG = 4 << 30
 
 
-class DamagedError(ValueError):
+class DamagedError(MedAnomalyError, ValueError):
     """A folder must not be used. The message names the file and says why."""
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from medanomaly import registry
 from medanomaly.data import table as tables
+from medanomaly.errors import MedAnomalyError
 from medanomaly.failures import refused
 from medanomaly.imaging import ImageError
 from medanomaly.options import OptionError, one_line
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class DataError(FileNotFoundError):
+class DataError(MedAnomalyError, FileNotFoundError):
     """The data are not where they were looked for. The message says what is expected there and how to get it."""
 
 

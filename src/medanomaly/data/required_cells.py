@@ -13,6 +13,7 @@ import pandas as pd
 
 import medanomaly.data.pandas_text  # noqa: F401
 from medanomaly.csv_cells import SHOWN, among, missing, some, spelled
+from medanomaly.errors import MedAnomalyError
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ _REMEDY["path"] = _REMEDY["image_path"]
 _WORDS = "A word such as NA or None counts as missing. If it is a name, write the name in full."
 
 
-class TableError(ValueError):
+class TableError(MedAnomalyError, ValueError):
     """The sample table cannot be used. The message lists the offending rows and the remedy."""
 
 

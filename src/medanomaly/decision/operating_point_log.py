@@ -18,7 +18,7 @@ __all__ = ["LOG", "DecideError", "OperatingPointChange", "read_scores", "with_hi
 LOG = "decisions.jsonl"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OperatingPointChange:
     """What changed.
 
@@ -45,7 +45,7 @@ class OperatingPointChange:
     date: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
 
     @property
-    def nothing(self) -> bool:
+    def unchanged(self) -> bool:
         """Whether the new operating point is the old one."""
         return self.old == self.new
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from medanomaly import csv_text
 from medanomaly.csv_cells import among, missing, some
+from medanomaly.errors import MedAnomalyError
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ _EXPECTED = {
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
-class DecideError(ValueError):
+class DecideError(MedAnomalyError, ValueError):
     """An operating point cannot be changed. The message says why and what to do."""
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from medanomaly.errors import MedAnomalyError
+
 #: Taken off a number of images before it is rounded up: 0.07 × 100 is a little more than 7, and would ask for 8.
 _TRIFLE = 1e-9
 
 
-class RuleError(ValueError):
+class RuleError(MedAnomalyError, ValueError):
     """A rule cannot be applied. The message says what it needs and which rules would work."""
 
 

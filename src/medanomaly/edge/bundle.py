@@ -10,6 +10,7 @@ from typing import Any
 from medanomaly.decision.caveat_titles import as_meant
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge.input_spec import InputSpec
+from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
 from medanomaly.imaging import Preprocessing
 
@@ -25,7 +26,7 @@ ONNX = "model.onnx"
 SCORES = "validation.csv"
 
 
-class BundleError(ValueError):
+class BundleError(MedAnomalyError, ValueError):
     """A bundle cannot be used. The message names the bundle, what is wrong, and what to do."""
 
 

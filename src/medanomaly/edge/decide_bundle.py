@@ -65,18 +65,18 @@ def decide_bundle(
         new["pixel"] = _pixel(folder, old["pixel"], *pixel_rule)
     was, now = DecisionFunction.of(old).abnormal(raw), DecisionFunction.of(new).abnormal(raw)
     change = OperatingPointChange(
-        summary(old),
-        summary(new),
-        "scores",
-        len(raw),
-        int((was != now).sum()),
-        int(now.sum()),
-        str(source) if source else None,
-        ["The card's figures at the operating point were of the old one and are left out of it now."]
+        old=summary(old),
+        new=summary(new),
+        what="scores",
+        total=len(raw),
+        changed=int((was != now).sum()),
+        flagged=int(now.sum()),
+        scores=str(source) if source else None,
+        notes=["The card's figures at the operating point were of the old one and are left out of it now."]
         if rule is not None
         else [],
     )
-    if change.nothing:
+    if change.unchanged:
         return change
     before = _evidence(card)
     if rule is not None:

@@ -237,18 +237,18 @@ class Detector:
         raw, raw_map, values = self.infer(image)
         p_value = self.decider.p_value(raw)
         return Result(
-            name,
-            float(raw),
-            float(self.decider.score(raw)),
-            bool(self.decider.abnormal(raw)),
-            image,
-            raw_map,
-            self._pixel,
-            dict(zip(self._parts, values, strict=True)),
-            None if p_value is None else float(p_value),
-            place,
-            seconds,
-            time.perf_counter() - start,
+            input=name,
+            raw_score=float(raw),
+            score=float(self.decider.score(raw)),
+            abnormal=bool(self.decider.abnormal(raw)),
+            image=image,
+            raw_map=raw_map,
+            pixel=self._pixel,
+            parts=dict(zip(self._parts, values, strict=True)),
+            p_value=None if p_value is None else float(p_value),
+            place=place,
+            time=seconds,
+            seconds=time.perf_counter() - start,
         )
 
 

@@ -42,7 +42,7 @@ class Failure:
     time: float | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Result:
     """What the model says of one image. Heat maps and masks are computed when they are asked for.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.data.required_cells import TableError
+from medanomaly.errors import MedAnomalyError
 from medanomaly.evidence.predictions import PREDICTIONS, ranking_scores
 from medanomaly.evidence.predictions import read as read_table
 from medanomaly.metrics.bootstrap import GroupBootstrap
@@ -24,7 +25,7 @@ _DEEPEST = 8  # parts of a path that matching may need
 _NEEDED = ("path", "abnormal", "raw_score", "decision")
 
 
-class CompareError(ValueError):
+class CompareError(MedAnomalyError, ValueError):
     """Runs cannot be compared. The message says why, and names images."""
 
 

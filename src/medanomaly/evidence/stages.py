@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medanomaly.errors import MedAnomalyError
+
 logger = logging.getLogger(__name__)
 
 #: Tracebacks of failed stages, below the run's folder.
@@ -20,7 +22,7 @@ FIGURES = "image figures"
 _LONGEST = 300  # characters of an error's message
 
 
-class ScoreError(ValueError):
+class ScoreError(MedAnomalyError, ValueError):
     """Figures are undefined because of what the model gives.
 
     Args:

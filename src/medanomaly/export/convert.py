@@ -16,6 +16,7 @@ from openvino.preprocess import PrePostProcessor
 
 from medanomaly.edge.bundle_graph import RECONSTRUCTION, with_decision
 from medanomaly.edge.input_spec import TYPES, InputSpec
+from medanomaly.errors import MedAnomalyError
 from medanomaly.export.privacy import strip_traces
 from medanomaly.models.module import part_names
 from medanomaly.models.reconstruction import reconstruction_of
@@ -25,7 +26,7 @@ from medanomaly.options import one_line
 _TRACING = threading.Lock()
 
 
-class GraphError(ValueError):
+class GraphError(MedAnomalyError, ValueError):
     """No graph can be made of a model. The message says what in it stands in the way."""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
+from medanomaly.errors import MedAnomalyError
+
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 #: A fragment costs eight bytes: a file of nothing else must not cost minutes.
 _MOST_FRAGMENTS = 1_000_000
@@ -27,7 +29,7 @@ class Source(Protocol):
         """Read from there."""
 
 
-class FrameError(ValueError):
+class FrameError(MedAnomalyError, ValueError):
     """The pixels do not hold the frames that the header declares. Says what is wrong, without the file's name."""
 
 

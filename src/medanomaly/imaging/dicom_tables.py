@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medanomaly.errors import MedAnomalyError
+
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
@@ -14,7 +16,7 @@ _COLOURS = ("Red", "Green", "Blue")
 _MOST = 2**16
 
 
-class TableError(ValueError):
+class TableError(MedAnomalyError, ValueError):
     """A table that cannot be used. Says what is wrong, without the file's name."""
 
 

@@ -11,10 +11,11 @@ import zlib
 from dataclasses import dataclass
 from io import BytesIO
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging.tiff_directory import Directory, Source, TiffError, start
 
 
-class HeaderError(ValueError):
+class HeaderError(MedAnomalyError, ValueError):
     """A header that is damaged or declares what is not there. Says what is wrong, without the file's name."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from medanomaly.errors import MedAnomalyError
+
 #: Refuse images of more pixels: a small file can declare a huge picture.
 MAX_PIXELS = 100_000_000
 
@@ -9,5 +11,5 @@ MAX_PIXELS = 100_000_000
 MAX_FRAMES = 100_000
 
 
-class ImageError(ValueError):
+class ImageError(MedAnomalyError, ValueError):
     """An image cannot be used. The message names the file, what is wrong, and what to do."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from medanomaly.errors import MedAnomalyError
+
 #: Letter of ``struct`` of a value by its type: integers, and bytes of text or of unknown form.
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _BYTES = (2, 7)
@@ -15,7 +17,7 @@ _BYTES = (2, 7)
 _MAX_ENTRIES = 2**16
 
 
-class TiffError(ValueError):
+class TiffError(MedAnomalyError, ValueError):
     """A TIFF that is damaged or not read. Says what is wrong without the file's name, and apart from it what to do."""
 
     def __init__(self, fault: str, remedy: str = "Copy or export it again.") -> None:

@@ -25,6 +25,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ PACKAGE = (
 _LOADING: ContextVar[bool] = ContextVar("loading", default=False)
 
 
-class BackboneError(ValueError):
+class BackboneError(MedAnomalyError, ValueError):
     """A network or its weights cannot be had. The message says what to do."""
 
 

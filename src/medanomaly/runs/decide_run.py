@@ -66,15 +66,15 @@ def decide_run(
     predictions = tables.read(folder / tables.PREDICTIONS)
     again = tables.with_decisions(predictions, new)
     change = OperatingPointChange(
-        summary(old),
-        summary(new),
-        "test images",
-        len(again),
-        int((again["decision"] != predictions["decision"]).sum()),
-        int(again["decision"].sum()),
-        str(source) if source else None,
+        old=summary(old),
+        new=summary(new),
+        what="test images",
+        total=len(again),
+        changed=int((again["decision"] != predictions["decision"]).sum()),
+        flagged=int(again["decision"].sum()),
+        scores=str(source) if source else None,
     )
-    if change.nothing:
+    if change.unchanged:
         return change
     post.history = with_history(new, old, change.date)["history"]
     known = folder / tables.VALIDATION

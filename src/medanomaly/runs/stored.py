@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.evidence import predictions as tables
 
 EVIDENCE = "evidence.json"
 
 
-class StoredError(ValueError):
+class StoredError(MedAnomalyError, ValueError):
     """A folder holds no tested run that can be read. The message says why and what to do."""
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from anomalib.data import AnomalibDataModule
 from anomalib.models import AnomalibModule
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging import Preprocessing
 from medanomaly.registry import PluginError, get, plugins
 from medanomaly.runs.checkpoint_files import why_not
@@ -21,7 +22,7 @@ from medanomaly.runs.tested_model import TestedModel
 UNKNOWN = "unknown"
 
 
-class ExportError(ValueError):
+class ExportError(MedAnomalyError, ValueError):
     """A run cannot be exported. The message says why and what to do."""
 
 

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medanomaly.errors import MedAnomalyError
+
 WORKER = Path(__file__).with_name("engine_worker.py")
 
 
-class EngineError(RuntimeError):
+class EngineError(MedAnomalyError, RuntimeError):
     """An engine cannot be measured. The message says why."""
 
 

@@ -33,7 +33,7 @@ def candidates(
         bundle: The bundle.
         wanted: Names of engines; ``benchmark_app`` is looked for.
         folder: For graphs that are made, and as working directories.
-        anomalib: Folder of anomalib's own export of the network; see :func:`medanomaly.speed.measure.bench`.
+        anomalib: Folder of anomalib's own export of the network; see :func:`medanomaly.speed.measure.measure`.
 
     Returns:
         Candidates in the order wanted; and of the rest, by name, why they are missing.

@@ -1,4 +1,4 @@
-"""``medanomaly bench``: how fast a bundle is here, and beside what others do with the same network.
+"""``medanomaly speed``: how fast a bundle is here, beside other engines on the same network.
 
 Each engine runs in a process of its own. Rounds are interleaved (A B C A B C …), since other work on the machine slows
 all of them alike; figures are medians over the rounds, and ratios are medians of each round's own ratio.
@@ -56,7 +56,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[max(0, math.ceil(len(values) * share / 100) - 1)]
 
 
-def bench(
+def measure(
     bundle: str | Path,
     inputs: Sequence[str | Path],
     repeat: int = 3,
@@ -88,7 +88,7 @@ def bench(
     if repeat < 1 or limit < 1:
         raise ValueError("repeat and limit must be at least 1")
     if unknown := set(against or ()) - set(NAMES):
-        raise ValueError(f"{sorted(unknown)[0]}: nothing of that name is compared with, but {', '.join(NAMES)}")
+        raise ValueError(f"unknown engine '{sorted(unknown)[0]}'; choose from {', '.join(NAMES)}")
     opened = Bundle.open(Path(bundle).absolute())
     found = list(find_inputs(inputs))
     if failures := [item.error for item in found if isinstance(item, Failure)]:
@@ -98,13 +98,13 @@ def bench(
     # Evenly spread; paths are absolute, because engines have working directories of their own.
     chosen = [found[i * len(found) // min(limit, len(found))] for i in range(min(limit, len(found)))]
     paths = [str(Path(str(path)).absolute()) for path in chosen]
-    with tempfile.TemporaryDirectory(prefix="medanomaly-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="medanomaly-speed-") as folder:
         wanted = NAMES if against is None else tuple(against)
         others, missing = candidates(opened, wanted, Path(folder), anomalib)
-        return _Bench(opened, paths, repeat, Path(folder), tell).run(others, missing, FOUND_BY in wanted)
+        return _Measurement(opened, paths, repeat, Path(folder), tell).run(others, missing, FOUND_BY in wanted)
 
 
-class _Bench:
+class _Measurement:
     def __init__(
         self, bundle: Bundle, paths: list[str], repeat: int, folder: Path, tell: Callable[[str], None]
     ) -> None:

@@ -20,6 +20,7 @@ from anomalib.utils.logging import redirect_logs
 from lightning import seed_everything
 
 from medanomaly import seeds
+from medanomaly.errors import MedAnomalyError
 from medanomaly.options import DEFAULT_EPOCHS, OptionError, wrong_value
 from medanomaly.registry import PluginError
 from medanomaly.training.benchmark_job import KeptJob, StageError
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 LOG = Path("runs") / "pipeline.log"
 
 
-class BenchmarkError(RuntimeError):
+class BenchmarkError(MedAnomalyError, RuntimeError):
     """Some of a benchmark's jobs failed. The message says where their errors are."""
 
 

@@ -12,6 +12,7 @@ from anomalib.pipelines.benchmark.job import BenchmarkJob
 from anomalib.utils.logging import hide_output
 from lightning import seed_everything
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.evidence.stages import failures_of
 from medanomaly.training.engine import RunEngine
 
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 RUNS = Path("runs") / "benchmark"
 
 
-class StageError(RuntimeError):
+class StageError(MedAnomalyError, RuntimeError):
     """Something that follows a test failed in some jobs. The message names their folders."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from anomalib.engine import Engine
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.runs.checkpoint_files import WholeCheckpointIO
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ def later_process() -> bool:
     return any(int(os.environ.get(name) or 0) for name in _RANKS)
 
 
-class TrainerRefusedError(Exception):
+class TrainerRefusedError(MedAnomalyError):
     """lightning refuses one of the trainer's options.
 
     Args:

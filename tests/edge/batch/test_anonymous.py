@@ -439,7 +439,7 @@ def test_an_error_of_ray_and_of_another_bundle_is_said(drawn_bundle, ward, greys
 
 def test_what_an_earlier_run_by_path_left_goes(drawn_bundle, ward, tmp_path):
     out = tmp_path / "out"
-    infer(drawn_bundle, [ward], out, Options(Pictures("all", "all", "all")))
+    infer(drawn_bundle, [ward], out, Options(pictures=Pictures("all", "all", "all")))
     assert planted_below(out)
-    infer(drawn_bundle, [ward], out, Options(Pictures("all", "all", "all"), anonymous=True))
+    infer(drawn_bundle, [ward], out, Options(pictures=Pictures("all", "all", "all"), anonymous=True))
     assert not planted_below(out)

@@ -84,7 +84,7 @@ def test_a_list_on_standard_input(drawn_bundle, greys, tmp_path, monkeypatch, ma
 
 def test_masks_and_maps_have_the_original_size(drawn_bundle, greys, tmp_path):
     pictures = Pictures(overlays="none", masks="flagged", maps="all")
-    infer(drawn_bundle, greys, tmp_path / "out", Options(pictures))
+    infer(drawn_bundle, greys, tmp_path / "out", Options(pictures=pictures))
     found = records(tmp_path / "out")
     assert [("mask" in record, "map" in record, "overlay" in record) for record in found] == [
         (i >= 13, True, False) for i in range(24)

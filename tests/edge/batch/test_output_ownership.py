@@ -145,7 +145,10 @@ def test_out_that_cannot_be_a_folder_of_results(drawn_bundle, greys, tmp_path, c
 def test_a_run_that_replaces_another_takes_away_all_of_its_and_nothing_else(drawn_bundle, greys, tmp_path):
     out = tmp_path / "out"
     infer(
-        drawn_bundle, [*greys, video(tmp_path / "a.avi"), "missing.png", video(tmp_path / "b.avi")], out, Options(ALL)
+        drawn_bundle,
+        [*greys, video(tmp_path / "a.avi"), "missing.png", video(tmp_path / "b.avi")],
+        out,
+        Options(pictures=ALL),
     )
     assert len(pictures(out)) == 3 * 30 + 2 * 2
     mine = {"notes.txt": b"mine", "masks.zip": b"x", "cases/000000-00.png": b"x", ".hidden": b"x"}
@@ -153,7 +156,7 @@ def test_a_run_that_replaces_another_takes_away_all_of_its_and_nothing_else(draw
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_bytes(data)
     (out / "overlays" / ".DS_Store").write_bytes(b"x")  # of the system, that showed the folder
-    infer(drawn_bundle, greys[20:21], out, Options(Pictures("flagged")))
+    infer(drawn_bundle, greys[20:21], out, Options(pictures=Pictures("flagged")))
     assert pictures(out) == {"overlays/000000-20.png", "overlays/.DS_Store", "cases/000000-00.png"}
     assert {name: data for name, data in tree(out).items() if name in mine} == mine
     infer(drawn_bundle, greys[:1], out)
@@ -174,14 +177,14 @@ def test_folders_that_the_run_does_not_write_into_stay_as_they_are(drawn_bundle,
     assert {name: data for name, data in tree(folder).items() if name.startswith("masks/")} == before
     for resume in (False, True):
         with pytest.raises(OutError, match="masks/000000-00.png, and 2 more: belongs to no record"):
-            infer(drawn_bundle, greys[13:17], folder, Options(Pictures(masks="all"), resume=resume))
+            infer(drawn_bundle, greys[13:17], folder, Options(pictures=Pictures(masks="all"), resume=resume))
     assert {name: data for name, data in tree(folder).items() if name.startswith("masks/")} == before
     assert len(records(folder)) == 3
 
 
 def test_a_picture_without_record_as_a_kill_leaves_it_is_ours(drawn_bundle, greys, tmp_path):
     out = tmp_path / "out"
-    infer(drawn_bundle, greys[20:], out, Options(ALL))
+    infer(drawn_bundle, greys[20:], out, Options(pictures=ALL))
     lines = (out / "results.jsonl").read_bytes().splitlines(keepends=True)
     (out / "results.jsonl").write_bytes(b"".join(lines[:3]) + lines[3][:9])
     infer(drawn_bundle, greys[:1], out)
@@ -219,7 +222,7 @@ def test_a_link_among_the_pictures_is_never_followed(drawn_bundle, greys, tmp_pa
 @pytest.mark.parametrize("reached", [0, 1, 5, 11])
 def test_an_interrupted_clearing_is_no_trap(drawn_bundle, greys, tmp_path, monkeypatch, reached, resume):
     out = tmp_path / "out"
-    infer(drawn_bundle, [*greys[18:], video(tmp_path / "a.avi")], out, Options(Pictures("all", "flagged")))
+    infer(drawn_bundle, [*greys[18:], video(tmp_path / "a.avi")], out, Options(pictures=Pictures("all", "flagged")))
     (out / "mine.txt").write_text("mine")
     unlink, count = Path.unlink, 0
 
@@ -256,12 +259,12 @@ def test_results_of_0_1_0_are_ours(drawn_bundle, greys, tmp_path):
     """Their infer.json does not say which folders were written into."""
     out = tmp_path / "out"
     for resume in (True, False):
-        infer(drawn_bundle, [*greys, video(tmp_path / "a.avi")], out, Options(ALL))
+        infer(drawn_bundle, [*greys, video(tmp_path / "a.avi")], out, Options(pictures=ALL))
         made = json.loads((out / "infer.json").read_text())
         del made["folders"]
         (out / "infer.json").write_text(json.dumps(made))
         if resume:
-            summary = infer(drawn_bundle, [*greys, tmp_path / "a.avi"], out, Options(ALL, resume=True))
+            summary = infer(drawn_bundle, [*greys, tmp_path / "a.avi"], out, Options(pictures=ALL, resume=True))
             assert (summary.before, summary.scored) == (27, 0)
     infer(drawn_bundle, greys[:1], out)
     assert pictures(out) == set()

@@ -18,13 +18,14 @@ from medanomaly.app.session.background_work import AHEAD, LOOKED_AT
 from medanomaly.app.session.marking import reader_name
 from medanomaly.app.session.sessions import LoadedBundle, Session
 from medanomaly.app.session.worklist import Item
+from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging import ImageError
 
 #: Seconds after which an answer says that it is still being made, so that no request stands longer than two.
 _PATIENCE = 1.2
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(MedAnomalyError):  # noqa: N818
     """A request is answered with a status and a sentence."""
 
     def __init__(self, status: int, error: str) -> None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from medanomaly.errors import MedAnomalyError
+
 FILE = "marks.sqlite3"
 MARKS = ("agree", "disagree", "unsure")
 #: Characters of a reader's name and of a note at most.
@@ -37,7 +39,7 @@ _FROM_1 = (
 Marks = Mapping[tuple[str, str], Mapping[str, "Mark"]]
 
 
-class StoreError(RuntimeError):
+class StoreError(MedAnomalyError, RuntimeError):
     """Marks cannot be kept. The message names the file and what to do."""
 
 

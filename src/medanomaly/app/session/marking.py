@@ -14,6 +14,7 @@ from medanomaly.app.operating_curve import Point
 from medanomaly.app.session.mark_store import LONGEST_NAME, LONGEST_NOTE, MARKS, Key, Mark, Marks, Store
 from medanomaly.app.session.uploads import shown
 from medanomaly.app.session.worklist import Item
+from medanomaly.errors import MedAnomalyError
 
 if TYPE_CHECKING:
     from medanomaly.app.session.sessions import LoadedBundle
@@ -25,7 +26,7 @@ _PATIENCE = 0.5
 _NOTHING: tuple[float, Marks, str] = (float("-inf"), {}, "")
 
 
-class MarkError(ValueError):
+class MarkError(MedAnomalyError, ValueError):
     """A mark is refused, because what it says of its image is not so. The message says what."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging.find_images import in_system
 
 #: A small file may be packed very tightly without doing harm.
@@ -30,7 +31,7 @@ class Limited(Protocol):
         ...
 
 
-class ArchiveError(ValueError):
+class ArchiveError(MedAnomalyError, ValueError):
     """A zip file is refused as a whole. The message is the end of a sentence that begins with its name."""
 
 

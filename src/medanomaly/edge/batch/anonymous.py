@@ -19,6 +19,7 @@ from typing import Any
 
 from medanomaly.edge.batch.own_phrases import GAP, own
 from medanomaly.edge.result import Failure, Result
+from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
 from medanomaly.imaging import split_frame
 
@@ -34,7 +35,7 @@ _FRAME = re.compile(r"(.*)#frame=(\d{1,7})", re.DOTALL)
 _UNSAID = "cannot be used. Run it without --anonymous to see why."
 
 
-class KeyFileError(ValueError):
+class KeyFileError(MedAnomalyError, ValueError):
     """The key cannot be used. The message says why and what to do."""
 
 
@@ -48,7 +49,7 @@ def key_file() -> Path:
     try:
         return (Path(base) if Path(base).is_absolute() else Path.home() / ".local" / "share") / "medanomaly" / _NAME
     except RuntimeError as error:
-        raise KeyFileError("there is no home for the key of --anonymous. Name its file with --anonymous-key") from error
+        raise KeyFileError("--anonymous finds no home for its key. Name a file with --anonymous-key.") from error
 
 
 class Anonymous:
@@ -84,17 +85,17 @@ class Anonymous:
         """
         place = key_file() if file is None else Path(file)
         if out is not None and place.resolve().is_relative_to(Path(out).resolve()):
-            raise KeyFileError(f"{place}: lies in the folder of the results, where it would be passed on with them")
+            raise KeyFileError(f"{place}: lies in the folder of the results, where it would be passed on with them.")
         try:
             text = _read_or_made(place)
         except (OSError, UnicodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is no text"
             raise KeyFileError(
-                f"{place}: the key of --anonymous cannot be read or made ({why}). Name another with --anonymous-key"
+                f"{place}: the key of --anonymous cannot be read or made ({why}). Name another with --anonymous-key."
             ) from error
         if not re.fullmatch(rf"[0-9a-f]{{{2 * _BYTES}}}\s*", text):
             raise KeyFileError(
-                f"{place}: is no key of --anonymous ({2 * _BYTES} hex digits). Name another with --anonymous-key"
+                f"{place}: is no key of --anonymous ({2 * _BYTES} hex digits). Name another with --anonymous-key."
             )
         return cls(bytes.fromhex(text))
 

@@ -36,7 +36,7 @@ SUFFIXES = IMAGE_SUFFIXES | video.SUFFIXES
 _LOOKS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """How inputs are scored and what is written.
 

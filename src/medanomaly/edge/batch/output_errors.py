@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from medanomaly.errors import MedAnomalyError
 
-class OutputError(OSError):
+
+class OutputError(MedAnomalyError, OSError):
     """A file of the results cannot be written; ``filename`` says which."""
 
 

@@ -21,6 +21,7 @@ from medanomaly.csv_cells import rest
 from medanomaly.edge.batch import timeline
 from medanomaly.edge.batch.output_names import file_name
 from medanomaly.edge.bundle import CARD, FORMAT
+from medanomaly.errors import MedAnomalyError
 from medanomaly.folder_lock import OWN
 from medanomaly.imaging.find_images import of_system
 
@@ -41,7 +42,7 @@ _NAME = re.compile(r"(\d{6,})(-.*)?\.(png|csv|svg)", re.DOTALL)
 _MOVE = "Move it away, or choose another folder."
 
 
-class OutError(ValueError):
+class OutError(MedAnomalyError, ValueError):
     """Results cannot be written into a folder, for what is in it. The message names it and the remedy."""
 
 

@@ -22,6 +22,7 @@ from medanomaly.edge.bundle import Bundle
 from medanomaly.edge.detector import Detector
 from medanomaly.edge.result import Failure, Frame, Result
 from medanomaly.edge.video import SUFFIXES as VIDEOS
+from medanomaly.errors import MedAnomalyError
 
 #: Images that an actor is handed at a time, and so many of them that are done again when it is lost.
 BATCH = 16
@@ -31,7 +32,7 @@ _BLOCK, _MOST_BLOCKS = 32, 4096
 RETRIES = 3
 
 
-class ClusterError(ValueError):
+class ClusterError(MedAnomalyError, ValueError):
     """A cluster cannot be used, or gave up. The message says why and what to do."""
 
 
@@ -106,7 +107,7 @@ class Cluster:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **local)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             raise ClusterError(
-                f"no Ray cluster at {address} ({error}). Start one with `ray start --head`, or take --ray local"
+                f"no Ray cluster at {address} ({error}). Start one with `ray start --head`, or take --ray local."
             ) from error
         finally:
             for number, handler in handlers.items():  # Ray sets its own, which would tear a record
@@ -138,7 +139,7 @@ class Cluster:
                 while number not in waiting:
                     found = next(scored, None)
                     if found is None:
-                        raise ClusterError(f"the cluster gave no result for {item}. Go on with --resume")
+                        raise ClusterError(f"the cluster gave no result for {item}. Go on with --resume.")
                     if found[0] >= number:  # what was done twice comes out once
                         waiting.setdefault(*found)
                 yield waiting.pop(number)
@@ -165,7 +166,9 @@ class Cluster:
                 yield int(row["number"]), pickle.loads(row["outcome"])  # noqa: S301 (of our own actors)
         except self.ray.exceptions.RayError as error:
             last = str(error).strip().splitlines()[-1]
-            raise ClusterError(f"the cluster gave up: {last}. Records so far are whole; go on with --resume") from error
+            raise ClusterError(
+                f"the cluster gave up: {last}. Records so far are whole. Go on with --resume."
+            ) from error
 
 
 def images_for(which: Iterable[str]) -> str:
@@ -190,7 +193,7 @@ def connect(
     """
     videos = [item for item in listing if isinstance(item, str) and Path(item).suffix.lower() in VIDEOS]
     if videos:
-        raise ClusterError(f"{videos[0]}: a video cannot be scored with --ray. Score it without, and the rest apart")
+        raise ClusterError(f"{videos[0]}: a video cannot be scored with --ray. Score it without, and the rest apart.")
     images = images_for(vars(pictures).values())
     work = RayWork(str(bundle.path.resolve()), str(Path.cwd()), device, threads or 1, cache, images)
     return Cluster(address, work)

@@ -14,11 +14,12 @@ from medanomaly.edge.batch import output_ownership
 from medanomaly.edge.batch.output_errors import OutputError, writing
 from medanomaly.edge.batch.output_ownership import CLAIMED, FOLDERS, MADE_WITH, RECORDS, OutError
 from medanomaly.edge.bundle import Bundle
+from medanomaly.errors import MedAnomalyError
 from medanomaly.files import write_whole
 from medanomaly.folder_lock import only_writer
 
 
-class ResumeError(ValueError):
+class ResumeError(MedAnomalyError, ValueError):
     """A run cannot be gone on with. The message says why and what to do."""
 
 

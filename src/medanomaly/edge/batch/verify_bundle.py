@@ -19,6 +19,7 @@ from medanomaly.edge.bundle import GRAPH, Bundle, BundleError, differences, read
 from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.detector import Detector, core
 from medanomaly.edge.result import Failure, Frame
+from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
 from medanomaly.imaging import ImageError, split_frame
 from medanomaly.imaging.path_kinds import no_file
@@ -28,7 +29,7 @@ from medanomaly.imaging.path_kinds import no_file
 ON_THRESHOLD = 1e-5
 
 
-class VerifyError(ValueError):
+class VerifyError(MedAnomalyError, ValueError):
     """The images named cannot be used for the comparison. The message says why and what to do."""
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 
 from medanomaly.decision.decision_function import DecisionFunction
+from medanomaly.errors import MedAnomalyError
 from medanomaly.evidence.bootstrap_figures import number
 from medanomaly.evidence.predictions import ranking_scores
 from medanomaly.runs.tested_model import TestedModel
@@ -23,7 +24,7 @@ BATCH = 32
 _UNRANKED = "raw scores are not known"
 
 
-class CheckError(ValueError):
+class CheckError(MedAnomalyError, ValueError):
     """A check cannot be made. The message says why, for the record."""
 
 

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from medanomaly.edge.batch.infer_inputs import infer
-from medanomaly.export import TestedRun, export_run
+from medanomaly.commands.common import one_line_errors, quiet_log, training_install
 from medanomaly.failures import cannot_write
 from medanomaly.options import OptionError
-from medanomaly.training.command_line import run as anomalib_command
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "demo",
+        help="train, test, export and infer on drawn frames; minutes on two cores",
+        description="The whole path on drawn frames: train, test, export, infer. Needs no download.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/demo"), help="folder for everything (default: results/demo)"
+    )
+    parser.set_defaults(run=run)
+
+
+@one_line_errors()
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit status."""
+    quiet_log()
+    return demo(args.out)
 
 
 def config(name: str) -> Path:
@@ -36,8 +56,13 @@ def demo(out: Path) -> int:
     """Train, test, export and infer on the phantom; everything lands in ``out``. Returns the exit status.
 
     Raises:
+        MissingInstallError: if the training install is not there.
         OptionError: if ``out`` cannot be made.
     """
+    with training_install():
+        from medanomaly.edge.batch.infer_inputs import infer
+        from medanomaly.export import TestedRun, export_run
+        from medanomaly.training.command_line import run as anomalib_command
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -81,7 +106,7 @@ def demo(out: Path) -> int:
     return 1 if scored.failed else 0
 
 
-def _say(summary: dict, out: Path) -> None:
+def _say(summary: dict[str, Any], out: Path) -> None:
     def interval(name: str) -> str:
         figure = summary[name]
         return f"{figure['value']:.3f} (95 % interval {figure['low']:.3f} to {figure['high']:.3f})"
