@@ -206,12 +206,13 @@ def _data_check(args: argparse.Namespace) -> int:
     try:
         from rich.console import Console
 
-        from medanomaly.data.check_data import check, load, show, written
+        from medanomaly.data.check_data import check, show, written
         from medanomaly.data.datamodule import PluginFailedError
+        from medanomaly.training.load_data import load_data
     except ImportError as error:
         return _needs_training(error)
     try:
-        report = check(load(args.config, args.root, args.seed), progress=watched())
+        report = check(load_data(args.config, args.root, args.seed), progress=watched())
     except PluginFailedError as error:
         return fail_traced(error)
     except (ValueError, FileNotFoundError) as error:

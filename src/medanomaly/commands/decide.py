@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from medanomaly.decision.rules import RuleError
     from medanomaly.edge.bundle import CARD, BundleError
     from medanomaly.edge.decide_bundle import decide_bundle
+    from medanomaly.evidence.run_layout import RUN
 
     try:
         if not args.rule and not args.pixel_rule:
@@ -50,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
         change: OperatingPointChange
         if (args.target / CARD).is_file():
             change = decide_bundle(args.target, rule, pixel_rule, args.scores)
-        elif (args.target / "run.json").is_file():
+        elif (args.target / RUN).is_file():
             warnings.filterwarnings("ignore", category=FutureWarning)
             from medanomaly.runs.decide_run import decide_run
 
             change = decide_run(args.target, rule, pixel_rule, args.scores)
         else:
-            raise DecideError(f"{args.target}: is neither a tested run (run.json) nor a bundle ({CARD}).")
+            raise DecideError(f"{args.target}: is neither a tested run ({RUN}) nor a bundle ({CARD}).")
     except ImportError as error:
         return fail(f"a run needs the training install ({error}). pip install 'medanomaly[train]'")
     except (DecideError, RuleError, BundleError, ValueError) as error:

@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 from urllib.parse import quote
 
+from medanomaly.evidence.run_layout import REPORT
 from medanomaly.failures import cannot_write, fail
 from medanomaly.files import write_whole
 
-REPORT = "report.html"
 SIDE_BY_SIDE = Path("side_by_side.html")
 
 
@@ -41,8 +41,6 @@ def run(args: argparse.Namespace) -> int:
     warnings.filterwarnings("ignore", category=FutureWarning)
     single = len(args.runs) == 1
     try:
-        from medanomaly.runs.stored import StoredError
-
         if single:
             from medanomaly.runs.rebuild_report import rebuild
     except ImportError as error:
@@ -53,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
         write_whole(out, page.encode("utf-8", "backslashreplace"))
-    except (StoredError, ValueError) as error:
+    except ValueError as error:
         return fail(error)
     except OSError as error:
         return fail(cannot_write(out, error, "Name another place with --out."))
@@ -67,15 +65,15 @@ def side_by_side(folders: list[Path], out: Path) -> str:
     """The page of several runs, to be written to ``out``: links to their own reports are relative to it.
 
     Raises:
-        StoredError: if a folder holds no tested run.
+        RunError: if a folder holds no tested run.
         ValueError: for more runs than a page takes.
     """
     from medanomaly.report.side_by_side import Side, render
-    from medanomaly.runs.stored import Stored
+    from medanomaly.runs.tested_run import TestedRun
 
     sides = []
     for folder in folders:
-        stored, own = Stored.load(folder), folder / REPORT
+        run, own = TestedRun.load(folder), folder / REPORT
         link = quote(Path(os.path.relpath(own, out.parent)).as_posix()) if own.is_file() else None
-        sides.append(Side(folder, stored.evidence, stored.scores, stored.abnormal, link))
+        sides.append(Side(folder, run.evidence, run.scores, run.abnormal, link))
     return render(sides)

@@ -22,9 +22,8 @@ from medanomaly.data.image_statistics import ONE_NUMBER
 from medanomaly.data.measured_pixels import digest, pictures, shallow, stored
 from medanomaly.data.table import counts
 from medanomaly.imaging import ImageError
-from medanomaly.options import OptionError
 
-__all__ = ["Report", "check", "load", "show", "written"]
+__all__ = ["Report", "check", "show", "written"]
 
 
 @dataclass
@@ -179,51 +178,3 @@ def _auroc(values: np.ndarray, abnormal: np.ndarray) -> float | None:
         return None
     ranks = rankdata(values)
     return float((ranks[abnormal].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
-def load(config: Path, root: str | None = None, seed: int | None = None) -> MedicalDataModule:
-    """The data module of a configuration, whose model and trainer are not looked at.
-
-    Args:
-        config: YAML with a section ``data``, as for training.
-        root: Used instead of the configured ``root``.
-        seed: As ``--seed`` of the training; of splits where the section names none.
-
-    Raises:
-        OptionError: if the file is missing, has no ``data`` section, or an option is wrong.
-    """
-    import yaml
-    from jsonargparse import ArgumentError, ArgumentParser
-
-    from medanomaly import seeds
-    from medanomaly.training import option_blame
-    from medanomaly.training.parse_errors import Typed, explain
-    from medanomaly.training.preflight import check_config
-
-    check_config("", config)
-    content = yaml.safe_load(config.read_text(encoding="utf-8"))
-    section = content.get("data")
-    if isinstance(section, str):
-        section = {"class_path": section}
-    if not isinstance(section, dict):
-        raise OptionError(f"{config}: has no section `data`, as for training.")
-    if root:
-        section["init_args"] = {**(section.get("init_args") or {}), "root": root}
-    args = ["--config", str(config), *(["--root", root] if root else [])]
-    parser, made = ArgumentParser(exit_on_error=False), option_blame.Blame()
-    parser.add_subclass_arguments(MedicalDataModule, "data", required=True)
-    parser.add_instantiator(made, object)
-    if seed is None:
-        said = content.get("seed", content.get("seed_everything"))
-        seed = said if isinstance(said, int) else 0
-    with seeds.own_run():
-        seeds.set_run_seed(int(seed))
-        try:
-            return parser.instantiate_classes(parser.parse_object({"data": section})).data
-        except ArgumentError as error:
-            raise explain(str(error), parser, args) from error
-        except Exception as error:
-            wrong = option_blame.refused(made, {"data": section}, Typed(args))
-            if wrong is None:
-                raise
-            raise wrong from error

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.data.required_cells import TableError
-from medanomaly.evidence.predictions import PREDICTIONS, ranking_scores
-from medanomaly.evidence.predictions import read as read_table
+from medanomaly.evidence import predictions
+from medanomaly.evidence.predictions import ranking_scores
+from medanomaly.evidence.run_layout import PREDICTIONS
 from medanomaly.metrics.confusion import mcnemar
 from medanomaly.metrics.delong import auroc_difference, auroc_interval
 from medanomaly.metrics.ranking import GroupBootstrap, Ranking
@@ -38,7 +39,7 @@ def read(folder: Path) -> pd.DataFrame:
     if not file.is_file():
         raise CompareError(f"{file} is not there. A run's folder holds it after `medanomaly train` or `test`.")
     try:
-        table = read_table(file)
+        table = predictions.read(file)
     except TableError as error:
         raise CompareError(str(error)) from error
     lacks = [name for name in _NEEDED if name not in table]
