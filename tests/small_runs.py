@@ -19,7 +19,7 @@ from torch import nn
 
 from medanomaly.models.module import MedicalModel
 from medanomaly.report import charts, curves
-from medanomaly.runs.writer import EvidenceWriter
+from medanomaly.runs.evidence_writer import EvidenceWriter
 from medanomaly_phantom import Phantom
 
 QUIET: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "logger": False, "enable_progress_bar": False}

@@ -254,12 +254,12 @@ def test_a_benchmark_over_seeds_gives_several_results(tmp_path, monkeypatch):
 
 
 def test_data_check_looks_at_the_split_of_the_trainings_seed(tmp_path):
-    from medanomaly.training.configured_data import load
+    from medanomaly.training.load_data import load_data
 
     config = tmp_path / "c.yaml"
     config.write_text(f"data: {{class_path: medanomaly.data.Phantom, init_args: {{root: {tmp_path}, image_size: 16}}}}")
-    assert load(config).hparams["seed"] == 0
-    assert load(config, seed=7).hparams["seed"] == 7
+    assert load_data(config).hparams["seed"] == 0
+    assert load_data(config, seed=7).hparams["seed"] == 7
     config.write_text(config.read_text() + "\nseed: 8\n")
-    assert load(config).hparams["seed"] == 8
-    assert load(config, seed=7).hparams["seed"] == 7
+    assert load_data(config).hparams["seed"] == 8
+    assert load_data(config, seed=7).hparams["seed"] == 7

@@ -36,7 +36,7 @@ def trained(work: Path, model: str, data: str = "Phantom", *options: str) -> Pat
             "--data.init_args.test", "7",
             "--data.init_args.image_size", "32",
             *options,
-            "--model.init_args.visualizer", "medanomaly.runs.writer.EvidenceWriter",
+            "--model.init_args.visualizer", "medanomaly.runs.evidence_writer.EvidenceWriter",
             "--model.init_args.visualizer.checks", "false",
             "--trainer.max_epochs", "1",
             "--trainer.logger", "false",

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from tests.small_runs import evidence_of, phantom, predictions_of, raising, test, undrawn, writer_of
 
-from medanomaly.export import TestedRun
-from medanomaly.runs import kept_first
+from medanomaly.runs import TestedRun, first_files
 from medanomaly.runs.rebuild_report import rebuild
 
 
@@ -50,7 +49,7 @@ def test_the_same_test_again_moves_nothing(trained, tmp_path):
 def test_a_record_that_cannot_be_moved_is_named(trained, tmp_path, monkeypatch):
     model, data, before = trained
     folder = test(model, phantom(tmp_path, test=5, seed=3), tmp_path / "run")
-    monkeypatch.setattr(kept_first, "set_aside", raising(OSError("read-only")))
+    monkeypatch.setattr(first_files, "set_aside", raising(OSError("read-only")))
     test(model, data, folder)
     assert [entry["stage"] for entry in writer_of(model).failures] == ["record of an earlier test"]
     pd.testing.assert_frame_equal(predictions_of(folder), before)

@@ -11,7 +11,7 @@ import pytest
 from lightning import Callback
 from tests.small_runs import evidence_of, predictions_of
 
-from medanomaly.runs import kept_first, writer
+from medanomaly.runs import evidence_writer, first_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,11 +32,11 @@ class Breaking(Callback):
         elif what == "weights":
             trainer._checkpoint_connector.dump_checkpoint = broken
         elif what == "predictions":
-            kept_first._predictions = broken
+            first_files._predictions = broken
         elif what == "batch":
-            writer.Collected.add = broken
+            evidence_writer.CollectedBatches.add = broken
         else:
-            setattr(writer, what, broken)
+            setattr(evidence_writer, what, broken)
 
 
 @pytest.mark.slow

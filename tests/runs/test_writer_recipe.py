@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from tests.small_runs import Redness, evidence_of, phantom, predictions_of, train, undrawn
 
 from medanomaly.decision import OperatingPoint
-from medanomaly.runs.writer import EvidenceWriter
+from medanomaly.runs.evidence_writer import EvidenceWriter
 from medanomaly.training.command_line import run as command
 
 DOCS = Path(__file__).parents[2] / "docs" / "evidence.md"

@@ -18,8 +18,8 @@ from torch import nn
 
 from medanomaly.decision import OperatingPoint
 from medanomaly.evidence.compare import CompareError, compare
-from medanomaly.runs.stored import Stored
-from medanomaly.runs.writer import EvidenceWriter
+from medanomaly.runs import TestedRun
+from medanomaly.runs.evidence_writer import EvidenceWriter
 
 
 class Halved(PostProcessor):
@@ -200,7 +200,7 @@ def test_where_raw_scores_cannot_be_had_their_name_and_ranks_are_refused(model, 
     assert "Raw scores are not known" in page.text
     assert "ROC curve: undefined" in page.text
     # The readers of a run say so as well.
-    assert np.isnan(Stored.load(folder).scores).any() == ("score" not in found)
+    assert np.isnan(TestedRun.load(folder).scores).any() == ("score" not in found)
     with pytest.raises(CompareError, match="raw scores of this run are not known"):
         compare([folder, folder])
 

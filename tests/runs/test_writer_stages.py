@@ -37,10 +37,10 @@ from medanomaly.metrics.pixels import PixelCurves
 from medanomaly.report import charts, curves
 from medanomaly.report import page as report
 from medanomaly.report.gallery import Gallery
-from medanomaly.runs import kept_first, run_record, writer
+from medanomaly.runs import evidence_writer, first_files, run_record
 from medanomaly.runs.decide_run import decide_run
+from medanomaly.runs.evidence_writer import EvidenceWriter
 from medanomaly.runs.rebuild_report import rebuild
-from medanomaly.runs.writer import EvidenceWriter
 from medanomaly.training.command_line import run as command
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -53,20 +53,20 @@ def quick(monkeypatch):
 
 #: Stage, what is made to raise, and whether the report is there all the same.
 STAGES: list[tuple[str, Any, str]] = [
-    ("image figures", writer, "image_metrics"),
+    ("image figures", evidence_writer, "image_metrics"),
     ("pixel figures", PixelFigures, "figures"),
     ("pixel figures", PixelCurves, "update"),
     ("pictures", Gallery, "offer"),
     ("pictures", Gallery, "shown"),
     ("pictures", report, "galleries"),
-    ("checks", writer, "run_checks"),
-    ("caveats", writer, "caveats"),
+    ("checks", evidence_writer, "run_checks"),
+    ("caveats", evidence_writer, "caveats"),
     ("chart histogram", charts, "score_histogram"),
     ("chart roc", curves, "roc"),
     ("chart precision recall", curves, "precision_recall"),
     ("chart calibration", curves, "calibration"),
     ("chart froc", curves, "froc"),
-    ("page", writer, "render"),
+    ("page", evidence_writer, "render"),
     ("page", report, "filled"),
     ("operating point", predictions, "extra"),
     ("validation decisions", predictions, "with_decisions"),
@@ -112,8 +112,8 @@ def test_a_check_that_breaks_is_named_and_the_others_are_made(name, trained, tmp
 
 #: Files that cannot be had again: each fails to be written, and the others are there.
 FIRST = {
-    "predictions": (kept_first, "_predictions", "predictions.csv"),
-    "validation scores": (kept_first, "_validation", "validation.csv"),
+    "predictions": (first_files, "_predictions", "predictions.csv"),
+    "validation scores": (first_files, "_validation", "validation.csv"),
     "weights": (torch, "save", "weights/tested.ckpt"),
     "split": (run_record, "split", "split.csv"),
     "run record": (run_record, "run_json", "run.json"),
@@ -169,12 +169,12 @@ def test_names_of_the_sample_table_are_left_out_where_they_cannot_be_joined(trai
 
 def test_a_figure_that_json_does_not_know_is_undefined_and_named(trained, tmp_path, monkeypatch):
     model, data, _ = trained
-    made = writer.image_metrics
+    made = evidence_writer.image_metrics
 
     def with_nan(*args, **kwargs):
         return made(*args, **kwargs) | {"f1": {"value": float("nan"), "low": None, "high": None, "interval": ""}}
 
-    monkeypatch.setattr(writer, "image_metrics", with_nan)
+    monkeypatch.setattr(evidence_writer, "image_metrics", with_nan)
     folder = test(model, data, tmp_path)
     evidence = evidence_of(folder)
     assert [entry["stage"] for entry in evidence["failed"]] == ["evidence.json"]
@@ -198,7 +198,7 @@ def test_a_table_of_findings_that_is_none_costs_no_other(trained, tmp_path):
 def test_an_interruption_is_none_of_these(name, trained, tmp_path, monkeypatch):
     """Control-C ends the command, and what was kept is there."""
     model, data, _ = trained
-    monkeypatch.setattr(writer, name, raising(KeyboardInterrupt()))
+    monkeypatch.setattr(evidence_writer, name, raising(KeyboardInterrupt()))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         test(model, data, tmp_path)
     kept_whole(tmp_path, trained)
@@ -282,7 +282,7 @@ def test_a_run_with_failures_is_rebuilt_and_stands_beside_others(trained, tmp_pa
     model, data, _ = trained
     good = test(model, data, tmp_path / "good")
     with monkeypatch.context() as patched:
-        patched.setattr(writer, "image_metrics", raising(RuntimeError("broken")))
+        patched.setattr(evidence_writer, "image_metrics", raising(RuntimeError("broken")))
         patched.setattr(PixelFigures, "figures", raising(RuntimeError("broken")))
         bad = test(model, data, tmp_path / "bad")
     page, _ = rebuild(bad)
@@ -305,7 +305,9 @@ def options(work: Path) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("broken", [(writer, "render"), (writer, "image_metrics")], ids=["page", "figures"])
+@pytest.mark.parametrize(
+    "broken", [(evidence_writer, "render"), (evidence_writer, "image_metrics")], ids=["page", "figures"]
+)
 def test_the_command_ends_with_status_1_and_one_line(broken, tmp_path, monkeypatch, capfd):
     with monkeypatch.context() as patched:
         patched.setattr(*broken, raising(ValueError("the logit scale needs a metric in [0, 1]")))

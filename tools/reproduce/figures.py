@@ -15,7 +15,8 @@ from medanomaly.decision.rules import fit
 from medanomaly.evidence import predictions as run_tables
 from medanomaly.evidence.bootstrap_figures import estimate, proportion
 from medanomaly.evidence.image_figures import DRAWS, image_metrics
-from medanomaly.evidence.predictions import PREDICTIONS, VALIDATION, ranking_scores
+from medanomaly.evidence.predictions import ranking_scores
+from medanomaly.evidence.run_layout import PREDICTIONS, VALIDATION
 from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.ranking import Ranking
 

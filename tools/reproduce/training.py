@@ -19,7 +19,7 @@ QUICK = {
     "--trainer.max_epochs": "1",
     "--trainer.check_val_every_n_epoch": "1",
     "--trainer.limit_train_batches": "5",
-    f"{MODEL}visualizer.class_path": "medanomaly.runs.writer.EvidenceWriter",
+    f"{MODEL}visualizer.class_path": "medanomaly.runs.evidence_writer.EvidenceWriter",
     f"{MODEL}visualizer.init_args.cases": "0",
     f"{MODEL}visualizer.init_args.checks": "false",
 }

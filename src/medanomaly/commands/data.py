@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
 
         from medanomaly.data.check_data import check, show, written
         from medanomaly.data.datamodule import PluginFailedError
-        from medanomaly.training.configured_data import load
+        from medanomaly.training.load_data import load_data
     try:
-        report = check(load(args.config, args.root, args.seed), progress=watched())
+        report = check(load_data(args.config, args.root, args.seed), progress=watched())
     except PluginFailedError as error:
         return fail_traced(error)
     if args.json:

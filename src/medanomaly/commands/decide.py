@@ -65,18 +65,19 @@ def run(args: argparse.Namespace) -> int:
 def _decide(target: Path, rule: Rule | None, pixel_rule: Rule | None, scores: Path | None) -> OperatingPointChange:
     from medanomaly.decision.operating_point_log import DecideError
     from medanomaly.edge.bundle import CARD
+    from medanomaly.evidence.run_layout import RUN
 
     if (target / CARD).is_file():
         from medanomaly.edge.decide_bundle import decide_bundle
 
         return decide_bundle(target, rule, pixel_rule, scores)
-    if (target / "run.json").is_file():
+    if (target / RUN).is_file():
         warnings.filterwarnings("ignore", category=FutureWarning)
         with training_install("a run"):
             from medanomaly.runs.decide_run import decide_run
 
             return decide_run(target, rule, pixel_rule, scores)
-    raise DecideError(f"{target}: is neither a tested run (run.json) nor a bundle ({CARD}).")
+    raise DecideError(f"{target}: is neither a tested run ({RUN}) nor a bundle ({CARD}).")
 
 
 def _rule(option: str, text: str, *of: str) -> Rule:

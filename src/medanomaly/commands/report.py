@@ -10,10 +10,10 @@ from urllib.parse import quote
 
 from medanomaly.commands.common import one_line_errors, training_install
 from medanomaly.errors import MedAnomalyError
+from medanomaly.evidence.run_layout import REPORT
 from medanomaly.failures import cannot_write, fail
 from medanomaly.files import write_whole
 
-REPORT = "report.html"
 SIDE_BY_SIDE = Path("side_by_side.html")
 
 
@@ -67,16 +67,16 @@ def side_by_side(folders: list[Path], out: Path) -> str:
 
     Raises:
         MissingInstallError: if the training install is not there.
-        StoredError: if a folder holds no tested run.
+        RunError: if a folder holds no tested run.
         ValueError: for more runs than a page takes.
     """
     with training_install():
         from medanomaly.report.side_by_side import Side, render
-        from medanomaly.runs.stored import Stored
+        from medanomaly.runs.tested_run import TestedRun
 
     sides = []
     for folder in folders:
-        stored, own = Stored.load(folder), folder / REPORT
+        run, own = TestedRun.load(folder), folder / REPORT
         link = quote(Path(os.path.relpath(own, out.parent)).as_posix()) if own.is_file() else None
-        sides.append(Side(folder, stored.evidence, stored.scores, stored.abnormal, link))
+        sides.append(Side(folder, run.evidence, run.scores, run.abnormal, link))
     return render(sides)

@@ -11,8 +11,9 @@ import pandas as pd
 
 from medanomaly.data.required_cells import TableError
 from medanomaly.errors import MedAnomalyError
-from medanomaly.evidence.predictions import PREDICTIONS, ranking_scores
-from medanomaly.evidence.predictions import read as read_table
+from medanomaly.evidence import predictions
+from medanomaly.evidence.predictions import ranking_scores
+from medanomaly.evidence.run_layout import PREDICTIONS
 from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.confusion import mcnemar
 from medanomaly.metrics.delong import auroc_difference, auroc_interval
@@ -40,7 +41,7 @@ def read(folder: Path) -> pd.DataFrame:
     if not file.is_file():
         raise CompareError(f"{file} is not there. A run's folder holds it after `medanomaly train` or `test`.")
     try:
-        table = read_table(file)
+        table = predictions.read(file)
     except TableError as error:
         raise CompareError(str(error)) from error
     lacks = [name for name in _NEEDED if name not in table]

@@ -16,7 +16,6 @@ from medanomaly.files import replacing
 
 #: A file's name that is no UTF-8 is written byte by byte, and read back as it was.
 _NAMES: Final = "surrogateescape"
-PREDICTIONS, VALIDATION = "predictions.csv", "validation.csv"
 #: Columns that hold the parts of a raw score begin so.
 PART = "part_"
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}

@@ -1,7 +1,8 @@
 """A tested run becomes an OpenVINO bundle, with proof that both agree."""
 
 from medanomaly._moved import renamed
-from medanomaly.export.write_bundle import ExportError, export_run
+from medanomaly.export.errors import ExportError
+from medanomaly.export.write_bundle import export_run
 from medanomaly.runs.tested_run import TestedRun
 
 __all__ = ["ExportError", "TestedRun", "export_run"]

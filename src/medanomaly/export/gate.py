@@ -17,17 +17,19 @@ from medanomaly.edge import Detector
 from medanomaly.edge.batch.verify_bundle import flip, relative
 from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.result import Result
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
+from medanomaly.evidence.run_layout import PREDICTIONS, VALIDATION
+from medanomaly.export.errors import ExportError
 from medanomaly.export.moved_files import MovedFiles
 from medanomaly.export.parity import TOLERANCE
 from medanomaly.export.precision_loss import fidelity
 from medanomaly.imaging import ImageError, split_frame
-from medanomaly.runs.tested_run import ExportError, TestedRun
+from medanomaly.runs.tested_run import TestedRun
 
 #: At most as many images of each table are compared, evenly spread.
 COMPARED = 256
 #: The tables, and what the card calls their images.
-TABLES = {"validation": tables.VALIDATION, "test": tables.PREDICTIONS}
+TABLES = {"validation": VALIDATION, "test": PREDICTIONS}
 #: Address of an artificial anomaly, see :func:`medanomaly.data.synthetic_anomalies.added`.
 _SYNTHETIC = re.compile(rf"@({'|'.join(KINDS)})(:.*)?#\d+\Z", re.DOTALL)
 
@@ -105,7 +107,7 @@ def compare(
     for name, file in TABLES.items():
         if not (run.folder / file).is_file():
             continue
-        rows = tables.read(run.folder / file)
+        rows = predictions.read(run.folder / file)
         made = np.array([_is_synthetic(path) for path in rows["path"]], dtype=bool)
         found.synthetic += int(made.sum())
         most = None if every_validation and name == "validation" else COMPARED

@@ -17,12 +17,13 @@ from medanomaly.edge.bundle import SCORES
 from medanomaly.edge.bundle_graph import seal, set_point
 from medanomaly.edge.detector import core
 from medanomaly.edge.input_spec import InputSpec
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
 from medanomaly.export.convert import finished
+from medanomaly.export.errors import ExportError
 from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted, resources, score_all
 from medanomaly.export.quantise import CALIBRATION, Tensors, quantise
 from medanomaly.files import sha256
-from medanomaly.runs.tested_run import ExportError, TestedRun
+from medanomaly.runs.tested_run import TestedRun
 from medanomaly.streams import watched
 
 PRECISIONS = ("f32", "bf16", "int8")
@@ -96,7 +97,7 @@ def reduce(
             **resources(f32.bundle.path, folder, image_of(val, 0)),
         }
     card["caveats"] = [*card["caveats"], _caveat(precision, found)]
-    tables.write(got, folder / SCORES)
+    predictions.write(got, folder / SCORES)
     card["validation"] = {"file": SCORES, "sha256": sha256(folder / SCORES)}
     set_point(graph, new)
     seal(graph, folder, card)

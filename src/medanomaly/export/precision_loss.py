@@ -19,7 +19,7 @@ from medanomaly.edge import Detector
 from medanomaly.edge.batch.verify_bundle import relative
 from medanomaly.edge.bundle import GRAPH, WEIGHTS
 from medanomaly.edge.detector import core
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence.predictions import PART
 from medanomaly.metrics.delong import auroc_difference
 from medanomaly.metrics.ranking import auroc, spearman
 from medanomaly.models.module import pixels
@@ -35,7 +35,7 @@ def score_all(detector: Detector, dataset: MedicalDataset) -> pd.DataFrame:
     rows = []
     for index in range(len(dataset)):
         result = detector.score(image_of(dataset, index), dataset.paths[index])
-        rows.append({"raw_score": result.raw_score, **{tables.PART + k: part for k, part in result.parts.items()}})
+        rows.append({"raw_score": result.raw_score, **{PART + k: part for k, part in result.parts.items()}})
     return pd.concat([dataset.samples[["label", "abnormal"]].reset_index(drop=True), pd.DataFrame(rows)], axis=1)
 
 

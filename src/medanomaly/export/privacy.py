@@ -13,8 +13,8 @@ from typing import Any
 
 import onnx
 
-from medanomaly.evidence import predictions as tables
-from medanomaly.runs.run_record import SPLIT
+from medanomaly.evidence import predictions
+from medanomaly.evidence.run_layout import PREDICTIONS, SPLIT, VALIDATION
 
 #: Stands for what is left out.
 GAP = "…"
@@ -51,9 +51,9 @@ def names_of(folder: Path, options: Mapping[str, Any]) -> set[str]:
         options: Of its data module.
     """
     found = {str(folder), str(folder.resolve())}
-    for name in (tables.PREDICTIONS, tables.VALIDATION, SPLIT):
+    for name in (PREDICTIONS, VALIDATION, SPLIT):
         if (folder / name).is_file():
-            table = tables.read(folder / name)
+            table = predictions.read(folder / name)
             found |= {
                 str(cell) for column in ("path", "image_path", "mask_path") if column in table for cell in table[column]
             }

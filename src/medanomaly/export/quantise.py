@@ -16,8 +16,8 @@ import numpy as np
 import openvino as ov
 
 from medanomaly.data.dataset import MedicalDataset
+from medanomaly.export.errors import ExportError
 from medanomaly.models.module import pixels
-from medanomaly.runs.tested_run import ExportError
 
 #: Images that show the range of each layer's values; NNCF's own number.
 CALIBRATION = 300

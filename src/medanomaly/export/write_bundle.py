@@ -20,10 +20,12 @@ from medanomaly.edge.bundle_graph import seal
 from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.input_spec import InputSpec
 from medanomaly.edge.self_test import record
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
 from medanomaly.evidence.check_caveats import groups
+from medanomaly.evidence.run_layout import VALIDATION
 from medanomaly.export import gate
 from medanomaly.export.convert import GraphError, finished, to_onnx, to_openvino
+from medanomaly.export.errors import ExportError
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.precision import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.privacy import names_of, without_errors, without_folders, without_names
@@ -34,10 +36,21 @@ from medanomaly.models.module import part_names
 from medanomaly.options import one_line
 from medanomaly.report.intended_use import INTENDED_USE
 from medanomaly.runs.check_decisions import check_decisions
+from medanomaly.runs.errors import RunError
 from medanomaly.runs.tested_model import TestedNetwork
-from medanomaly.runs.tested_run import ExportError, TestedRun
+from medanomaly.runs.tested_run import TestedRun
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A run that cannot be read or loaded cannot be exported either, and is told in the same words."""
+    try:
+        yield
+    except RunError as error:
+        raise ExportError(str(error)) from error
+
+
+@_refusing()
 def export_run(
     run_folder: str | Path,
     out: str | Path,
@@ -73,6 +86,7 @@ def export_run(
         raise ValueError(f"need precision of {', '.join(PRECISIONS)} and 0 <= drop < 1, not {precision} and {drop}")
     form = InputSpec(input_type)
     run, out = TestedRun.load(run_folder), Path(out)
+    tested = run.tested  # loaded before anything is written
     if out.exists() and not (out / CARD).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out}: exists and is not a bundle. Choose another folder for --out.")
     try:
@@ -96,7 +110,7 @@ def export_run(
         seal(graph, part, card)
         detector = Detector(Bundle.open(part), cache=False)
         card["tested"] = gate.check(run, gate.compare(run, detector, images), detector, _rounding(form))
-        proof = parity(run.tested, detector, _images(run, images, limit))
+        proof = parity(tested, detector, _images(run, images, limit))
         if not proof["images"]:
             raise ExportError("There is no image for the parity record. Name some with --images.")
         if proof["score_relative"] > TOLERANCE or proof["flips"]:
@@ -112,7 +126,7 @@ def export_run(
             if onnx:
                 shutil.copy2(f32 / ONNX, part)
             detector = Detector(part, cache=False)
-            proof = parity(run.tested, detector, _images(run, images, limit), TOLERANCES[precision], precision)
+            proof = parity(tested, detector, _images(run, images, limit), TOLERANCES[precision], precision)
             found = gate.compare(run, detector, images, every_validation=True)
             card["tested"] = gate.check_reduced(run, found, detector, point, drop, TOLERANCES[precision])
         card["parity"] = proof
@@ -213,10 +227,10 @@ def _caveats(evidence: dict[str, Any]) -> list[dict[str, str]]:
 
 def _scores(run: TestedRun, part: Path) -> dict[str, Any] | None:
     """Leave the validation scores in the bundle, so that its rule can be changed; no paths, which may name patients."""
-    source = run.folder / tables.VALIDATION
+    source = run.folder / VALIDATION
     if not source.is_file():
         return None
-    tables.write(tables.read(source).drop(columns=["path", "group"]), part / SCORES)
+    predictions.write(predictions.read(source).drop(columns=["path", "group"]), part / SCORES)
     return {"file": SCORES, "sha256": sha256(part / SCORES)}
 
 
@@ -227,7 +241,7 @@ def _images(run: TestedRun, images: str | Path | None, limit: int) -> Iterator[t
             yield path, run.reading.load(path)
         return
     if not run.ours:
-        rows = tables.read(run.folder / tables.VALIDATION)["path"]
+        rows = predictions.read(run.folder / VALIDATION)["path"]
         paths = [path for path in rows if split_frame(path)[0].is_file()]
         yield from ((path, run.reading.load(path)) for path in paths[:: max(1, -(-len(paths) // limit))])
         return

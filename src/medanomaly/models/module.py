@@ -20,8 +20,8 @@ from medanomaly.decision import OperatingPoint
 from medanomaly.models.evaluator import default_evaluator
 from medanomaly.options import OptionError
 from medanomaly.runs import checkpoint_files
+from medanomaly.runs.evidence_writer import EvidenceWriter
 from medanomaly.runs.tested_model import prepared
-from medanomaly.runs.writer import EvidenceWriter
 
 if TYPE_CHECKING:
     from torch import nn

@@ -16,7 +16,7 @@ _HOOKS = ("on_test_start", "on_test_epoch_start", "on_test_batch_start", "on_tes
 _MISSING = object()
 
 
-class Guard:
+class CallbackGuard:
     """Stands between a test and the metrics and visualizers in it, until it is released.
 
     A visualizer that fails (anomalib's reads each image file again, and does not know DICOM) draws nothing more. A

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from medanomaly.decision.decision_function import DecisionFunction
-from medanomaly.evidence import predictions as tables
-from medanomaly.runs.tested_run import ExportError, TestedRun
+from medanomaly.evidence.run_layout import PREDICTIONS
+from medanomaly.runs.errors import RunError
+from medanomaly.runs.tested_run import TestedRun
 
 #: Largest difference of a score in (0, 1) that rounding explains.
 _SAME = 1e-3
@@ -21,16 +22,14 @@ def check_decisions(run: TestedRun) -> None:
     recorded threshold and scale alone, and would decide otherwise than the tested run did.
 
     Raises:
-        ExportError: if they do not; names the first image. Also if the run has no predictions, or no raw scores.
+        RunError: if they do not; names the first image. Also if the run has no raw scores.
     """
-    file = run.folder / tables.PREDICTIONS
-    if not file.is_file():
-        raise ExportError(f"{file}: there is no such file, so what the test gave is not known. Test the run again.")
-    rows, point = tables.read(file), run.evidence.get("operating_point")
+    rows, point = run.predictions, run.evidence.get("operating_point")
     if "raw_score" not in rows:
-        raise ExportError(
-            f"{file}: holds no raw_score ({run.evidence.get('unranked') or 'it was taken out'}), so what the test gave "
-            "is not known. Test the run again with a model that returns its raw scores."
+        why = run.evidence.get("unranked") or "it was taken out"
+        raise RunError(
+            f"{run.folder / PREDICTIONS}: holds no raw_score ({why}), so what the test gave is not known. Test the run again "
+            "with a model that returns its raw scores."
         )
     if not point or not {"score", "decision"} <= set(rows):
         return
@@ -45,7 +44,7 @@ def check_decisions(run: TestedRun) -> None:
         return
     first = int(np.flatnonzero(wrong)[0])
     post = type(getattr(run.model, "post_processor", None)).__name__
-    raise ExportError(
+    raise RunError(
         f"{run.folder}: the test did not decide by its operating point alone. {rows['path'][first]} has the raw score "
         f"{raw[first]:.6g}, which the threshold {point['threshold']:.6g} makes "
         f"{_said(decider.score(raw[first]), decider.abnormal(raw[first]))}, and the test made it "

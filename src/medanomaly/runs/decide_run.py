@@ -14,9 +14,10 @@ from medanomaly.decision import OperatingPoint
 from medanomaly.decision.decision_function import summary
 from medanomaly.decision.operating_point_log import LOG, DecideError, OperatingPointChange, read_scores, with_history
 from medanomaly.decision.rules import Value
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.image_figures import image_metrics
+from medanomaly.evidence.run_layout import EVIDENCE, PREDICTIONS, REPORT, VALIDATION
 from medanomaly.evidence.stages import FIGURES
 from medanomaly.files import together
 from medanomaly.folder_lock import by_one_writer
@@ -49,7 +50,7 @@ def decide_run(
         What changed; decisions are compared on the test images.
 
     Raises:
-        ExportError: if the folder holds no tested run, or one that decided otherwise than its operating point says.
+        RunError: if the folder holds no tested run, or one that decided otherwise than its operating point says.
         DecideError: if it has no operating point of ours, or images are needed and not there.
         OneWriterError: if another process writes into the folder.
         RuleError: if a rule cannot be applied.
@@ -60,26 +61,25 @@ def decide_run(
         raise DecideError(f"{folder}: was not tested with a medanomaly OperatingPoint, so it has none to change.")
     check_decisions(run)
     old = evidence["operating_point"]
-    source = scores or (folder / tables.VALIDATION if (folder / tables.VALIDATION).is_file() else None)
+    known = folder / VALIDATION
+    source = scores or (known if known.is_file() else None)
     _choose(run, post, rule, pixel_rule, source, given=scores is not None)
     new = {key: item for key, item in post.record().items() if key != "history"}
-    predictions = tables.read(folder / tables.PREDICTIONS)
-    again = tables.with_decisions(predictions, new)
+    again = predictions.with_decisions(run.predictions, new)
     change = OperatingPointChange(
         old=summary(old),
         new=summary(new),
         what="test images",
         total=len(again),
-        changed=int((again["decision"] != predictions["decision"]).sum()),
+        changed=int((again["decision"] != run.predictions["decision"]).sum()),
         flagged=int(again["decision"].sum()),
         scores=str(source) if source else None,
     )
     if change.unchanged:
         return change
     post.history = with_history(new, old, change.date)["history"]
-    known = folder / tables.VALIDATION
     figures = image_metrics(
-        again, validation=tables.with_decisions(tables.read(known), new) if known.is_file() else None
+        again, validation=predictions.with_decisions(predictions.read(known), new) if known.is_file() else None
     )
     failed = [entry for entry in evidence.get("failed") or [] if entry["stage"] != FIGURES]
     if old.get("centre") == new.get("centre") and failed == (evidence.get("failed") or []):
@@ -87,14 +87,13 @@ def decide_run(
     evidence = {**evidence, "operating_point": post.record(), "image": figures, "failed": failed}
     evidence["caveats"] = caveats({key: item for key, item in evidence.items() if key != "caveats"})
     cases = cases_of(run, post, again, change.notes)
-    page = render(evidence, tables.ranking_scores(again), again["abnormal"].to_numpy(dtype=bool), cases)
-    weights = folder / json.loads((folder / "run.json").read_text(encoding="utf-8"))["model"]["weights"]
+    page = render(evidence, predictions.ranking_scores(again), again["abnormal"].to_numpy(dtype=bool), cases)
     with together() as part:  # a full disk leaves the run as it was
-        part(weights).write_bytes(_rewritten(weights, post))
+        part(run.weights).write_bytes(_rewritten(run.weights, post))
         text = json.dumps(evidence, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        part(folder / "evidence.json").write_text(text, encoding="utf-8", errors="backslashreplace")
-        tables.write(again, part(folder / tables.PREDICTIONS))
-        part(folder / "report.html").write_text(page, encoding="utf-8", errors="backslashreplace")
+        part(folder / EVIDENCE).write_text(text, encoding="utf-8", errors="backslashreplace")
+        predictions.write(again, part(folder / PREDICTIONS))
+        part(folder / REPORT).write_text(page, encoding="utf-8", errors="backslashreplace")
         part(folder / LOG).write_text(change.logged(folder), encoding="utf-8", errors="backslashreplace")
     return change
 
@@ -126,9 +125,9 @@ def _choose(
     if given:
         post.fit(raw, abnormal)
         return
-    rows = tables.read(source)
-    names = [name for name in map(str, rows.columns) if name.startswith(tables.PART)]
-    parts = {name.removeprefix(tables.PART): rows[name].to_numpy() for name in names}
+    rows = predictions.read(source)
+    names = [name for name in map(str, rows.columns) if name.startswith(predictions.PART)]
+    parts = {name.removeprefix(predictions.PART): rows[name].to_numpy() for name in names}
     post.fit(raw, abnormal, rows["path"].tolist(), parts)
 
 

@@ -9,23 +9,23 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.decision.operating_point_log import LOG
-from medanomaly.evidence import predictions as tables
-from medanomaly.runs.run_record import RUN, SPLIT, WEIGHTS
+from medanomaly.evidence import predictions
+from medanomaly.evidence.run_layout import EVIDENCE, PREDICTIONS, REPORT, RUN, SPLIT, VALIDATION, WEIGHTS
 
 logger = logging.getLogger(__name__)
 
 #: Folders of earlier tests, numbered from 1, below the run's.
 EARLIER = "earlier"
 #: What a test leaves. The predictions move last: while they are here, the rest is this folder's.
-_FILES = (WEIGHTS, tables.VALIDATION, SPLIT, RUN, "evidence.json", "report.html", LOG, tables.PREDICTIONS)
+_FILES = (WEIGHTS, VALIDATION, SPLIT, RUN, EVIDENCE, REPORT, LOG, PREDICTIONS)
 
 
-def set_aside(folder: Path, predictions: pd.DataFrame) -> Path | None:
+def set_aside(folder: Path, tested: pd.DataFrame) -> Path | None:
     """Move an earlier test's record aside, unless it holds the same scores: plain anomalib tests in the run's folder.
 
     Args:
         folder: The run's folder.
-        predictions: Of the test that is to be written now.
+        tested: Predictions of the test that is to be written now.
 
     Returns:
         Where the record is now, complete: it can be exported and reported from there. None if nothing was moved.
@@ -33,7 +33,7 @@ def set_aside(folder: Path, predictions: pd.DataFrame) -> Path | None:
     Raises:
         OSError: if it cannot be moved.
     """
-    if not (folder / tables.PREDICTIONS).is_file() or _same(folder / tables.PREDICTIONS, predictions):
+    if not (folder / PREDICTIONS).is_file() or _same(folder / PREDICTIONS, tested):
         return None
     taken = [int(path.name.removeprefix(f"{EARLIER}-")) for path in folder.glob(f"{EARLIER}-[0-9]*") if _numbered(path)]
     aside = folder / f"{EARLIER}-{max(taken, default=0) + 1}"
@@ -50,17 +50,17 @@ def _numbered(path: Path) -> bool:
     return path.name.removeprefix(f"{EARLIER}-").isdigit()
 
 
-def _same(file: Path, predictions: pd.DataFrame) -> bool:
+def _same(file: Path, tested: pd.DataFrame) -> bool:
     """Whether a file holds the same images with the same raw scores, decisions and truth."""
     try:
-        before = tables.read(file)
+        before = predictions.read(file)
     except (OSError, ValueError):
         return False
-    columns = [name for name in ("path", "abnormal", "decision", "raw_score", "score") if name in predictions]
-    if len(before) != len(predictions) or not set(columns) <= set(before):
+    columns = [name for name in ("path", "abnormal", "decision", "raw_score", "score") if name in tested]
+    if len(before) != len(tested) or not set(columns) <= set(before):
         return False
     for name in columns:
-        one, other = before[name].to_numpy(), predictions[name].to_numpy()
+        one, other = before[name].to_numpy(), tested[name].to_numpy()
         # The file holds nine digits, which keep 32-bit scores exactly.
         exact = name not in ("raw_score", "score")
         if not (np.array_equal(one, other) if exact else np.array_equal(np.float32(one), np.float32(other), True)):

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from medanomaly.report.page import render
+from medanomaly.report.pictures import Case
+from medanomaly.runs.errors import RunError
 from medanomaly.runs.rescore import cases_of
-from medanomaly.runs.stored import Stored
-from medanomaly.runs.tested_run import ExportError, TestedRun
+from medanomaly.runs.tested_run import TestedRun
 
 
 def rebuild(folder: Path) -> tuple[str, list[str]]:
@@ -23,15 +24,15 @@ def rebuild(folder: Path) -> tuple[str, list[str]]:
         The page, and what the user should know: why there are no pictures, where there are none.
 
     Raises:
-        StoredError: if the folder holds no tested run.
+        RunError: if the folder holds no tested run.
     """
-    stored, notes = Stored.load(folder), []
-    cases = []
+    run = TestedRun.load(folder)
+    notes: list[str] = []
+    cases: list[Case] = []
     try:
-        run = TestedRun.load(folder)
-    except (ExportError, RuntimeError) as error:
+        model: Any = run.model
+    except (RunError, RuntimeError) as error:
         notes.append(f"The report has no pictures: {error}")
     else:
-        post: Any = getattr(run.model, "post_processor", None)
-        cases = cases_of(run, post, stored.predictions, notes)
-    return render(stored.evidence, stored.scores, stored.abnormal, cases, " ".join(notes)), notes
+        cases = cases_of(run, getattr(model, "post_processor", None), run.predictions, notes)
+    return render(run.evidence, run.scores, run.abnormal, cases, " ".join(notes)), notes

@@ -9,7 +9,8 @@ import pandas as pd
 
 from medanomaly.decision.operating_point_log import DecideError
 from medanomaly.edge.batch.verify_bundle import relative
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
+from medanomaly.evidence.run_layout import VALIDATION
 from medanomaly.report.gallery import Gallery, chosen
 from medanomaly.report.pictures import Case
 from medanomaly.runs.tested_run import TestedRun
@@ -54,25 +55,27 @@ def batches(run: TestedRun, split: str, paths: list[str] | None = None) -> Itera
 
 def _known(run: TestedRun, split: str) -> dict[str, float]:
     """Raw scores that the run wrote down, by path."""
-    file = run.folder / {"val": tables.VALIDATION, "test": tables.PREDICTIONS}.get(split, "")
-    if not file.is_file():
-        return {}
-    rows = tables.read(file)
+    rows = run.predictions
+    if split != "test":
+        file = run.folder / VALIDATION
+        if split != "val" or not file.is_file():
+            return {}
+        rows = predictions.read(file)
     if "raw_score" not in rows:
         return {}
     return dict(zip(rows["path"], rows["raw_score"].astype(float), strict=True))
 
 
-def cases_of(run: TestedRun, post: Any, predictions: pd.DataFrame, notes: list[str]) -> list[Case]:
+def cases_of(run: TestedRun, post: Any, tested: pd.DataFrame, notes: list[str]) -> list[Case]:
     """The report's pictures, drawn anew.
 
     Args:
         run: The run.
         post: Its post-processor, which scales heat maps.
-        predictions: One row a test image: which images are shown, and what is said of them.
+        tested: Predictions, one row a test image: which images are shown, and what is said of them.
         notes: Gets a sentence where the images are not there; there are no pictures then.
     """
-    rows: Any = predictions.to_dict("records")
+    rows: Any = tested.to_dict("records")
     numbers = chosen(rows, _CASES)
     gallery, seen = Gallery(_CASES), 0
     try:
@@ -84,4 +87,4 @@ def cases_of(run: TestedRun, post: Any, predictions: pd.DataFrame, notes: list[s
     except (DecideError, OSError, ValueError) as error:
         notes.append(f"The report has no pictures: {error}")
         return []
-    return gallery.shown(dict(zip(predictions["path"], predictions["label"], strict=True)))
+    return gallery.shown(dict(zip(tested["path"], tested["label"], strict=True)))

@@ -14,12 +14,10 @@ import torch
 
 from medanomaly import seeds
 from medanomaly.data.table import counts, digest
+from medanomaly.evidence.run_layout import WEIGHTS
 
 #: Version of the layout of ``evidence.json`` and ``run.json``.
 SCHEMA = 1
-#: The tested weights, below the run's folder.
-WEIGHTS = "weights/tested.ckpt"
-RUN, SPLIT = "run.json", "split.csv"
 #: ``evidence["data"]`` where nothing is known.
 NO_DATA: dict[str, Any] = {"counts": [], "groups_known": False, "split_sha256": None, "reading": None}
 _PACKAGES = ("medanomaly", "anomalib", "torch", "lightning", "openvino", "numpy")

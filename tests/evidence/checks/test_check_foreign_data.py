@@ -18,6 +18,7 @@ from torchvision.transforms.v2 import RandomInvert
 from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.run_checks import CHECKS
 from medanomaly.evidence.checks.split_images import subset
+from medanomaly.runs.tested_model import TestedModel
 
 SIDE = 32
 
@@ -71,7 +72,7 @@ def checked(module) -> dict:
             rows.append((path, path, bool(truth), value, value > 0.2))
     table = pd.DataFrame(rows, columns=["path", "group", "abnormal", "raw_score", "decision"])
     point = {"rule": "manual", "value": 0.2, "threshold": 0.2, "scale": 0.1}
-    return run_checks(module, Red(), table, point)
+    return run_checks(module, TestedModel(Red()), table, point)
 
 
 @pytest.mark.parametrize("make", [folder, mvtec])
@@ -114,7 +115,7 @@ def test_training_images_are_read_without_augmentation(tmp_path):
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_run_validated_on_its_test_says_so_first(tmp_path, caplog, whole):
     import medanomaly.models as models
-    from medanomaly.runs.writer import EvidenceWriter
+    from medanomaly.runs.evidence_writer import EvidenceWriter
 
     model = models.Autoencoder(stages=2, width=4, seed=0, visualizer=EvidenceWriter(checks=whole))
     options = {"max_epochs": 1, "logger": False, "enable_progress_bar": False, "enable_model_summary": False}

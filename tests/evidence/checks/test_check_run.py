@@ -18,6 +18,7 @@ from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.run_checks import CHECKS
 from medanomaly.evidence.checks.trivial_baseline import of_image
 from medanomaly.imaging import Preprocessing
+from medanomaly.runs.tested_model import TestedModel
 
 
 class Red:
@@ -71,7 +72,7 @@ def checked(module, model=None, threshold: float | None = 0.2):
         }
     )
     point = None if threshold is None else {"rule": "manual", "value": threshold, "threshold": threshold, "scale": 0.1}
-    return run_checks(module, model, rows, point)
+    return run_checks(module, TestedModel(model), rows, point)
 
 
 def test_every_check_of_a_sound_run_says_what_is_planted(tmp_path):
@@ -180,7 +181,7 @@ def test_a_model_that_scores_differently_outside_the_test_is_not_judged(tmp_path
 
 def test_a_broken_or_foreign_data_module_stops_nothing(tmp_path):
     rows = pd.DataFrame({"path": ["a"], "group": ["a"], "abnormal": [True], "raw_score": [1.0], "decision": [True]})
-    checks = run_checks(SimpleNamespace(), Red(), rows, None)
+    checks = run_checks(SimpleNamespace(), TestedModel(Red()), rows, None)
     assert set(checks) == set(CHECKS)
     assert all(set(check) == {"reason"} for check in checks.values())
     assert "no sample table" in checks["groups"]["reason"]

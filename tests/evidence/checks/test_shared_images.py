@@ -19,6 +19,7 @@ from medanomaly.evidence.shared_images_caveat import shared_images as caveat
 from medanomaly.report import check_cards
 from medanomaly.report.checklist import filled
 from medanomaly.report.page import completed
+from medanomaly.runs.tested_model import TestedModel
 
 
 @pytest.fixture
@@ -124,7 +125,9 @@ def tables(module) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 def test_a_sound_split_shares_nothing(tmp_path):
     predictions, validation = tables(build(tmp_path))
-    checks = run_checks(build(tmp_path), Red(), predictions, None, validation=validation, names=("shared_images",))
+    checks = run_checks(
+        build(tmp_path), TestedModel(Red()), predictions, None, validation=validation, names=("shared_images",)
+    )
     assert list(checks) == ["shared_images"]
     record = checks["shared_images"]
     assert record["images"] == record["validation"]["images"] == record["training"]["images"] == 16
@@ -143,7 +146,9 @@ def test_copies_in_validation_and_training_are_one_warning_at_the_top(tmp_path):
 
     module = data.Table(root=tmp_path, image_size=32)
     predictions, validation = tables(module)
-    checks = run_checks(module, Red(), predictions, None, validation=validation, names=("shared_images", "groups"))
+    checks = run_checks(
+        module, TestedModel(Red()), predictions, None, validation=validation, names=("shared_images", "groups")
+    )
     record = checks["shared_images"]
     assert found(record["validation"]) == (0, 1, 1)
     assert found(record["training"]) == (0, 1, 0)
@@ -202,7 +207,7 @@ def test_artificial_anomalies_are_not_the_image_they_are_made_from(tmp_path):
 
     module = data.Table(root=tmp_path, image_size=32, artificial="noise:0.2")
     predictions, validation = tables(module)
-    record = run_checks(module, Red(), predictions, None, validation=validation)["shared_images"]
+    record = run_checks(module, TestedModel(Red()), predictions, None, validation=validation)["shared_images"]
     assert record["images"] == 16
     assert record["validation"]["images"] == 16
     assert record["validation"]["shared"] == 0
@@ -210,10 +215,12 @@ def test_artificial_anomalies_are_not_the_image_they_are_made_from(tmp_path):
 
 def test_without_validation_and_training_there_is_a_reason():
     rows = pd.DataFrame({"path": ["a"], "group": ["a"], "abnormal": [True], "raw_score": [1.0], "decision": [True]})
-    assert run_checks(SimpleNamespace(), Red(), rows, None, names=("shared_images",))["shared_images"] == {
+    assert run_checks(SimpleNamespace(), TestedModel(Red()), rows, None, names=("shared_images",))["shared_images"] == {
         "reason": "neither validation nor training images are known"
     }
-    only = run_checks(SimpleNamespace(), Red(), rows, None, validation=rows, names=("shared_images",))["shared_images"]
+    only = run_checks(SimpleNamespace(), TestedModel(Red()), rows, None, validation=rows, names=("shared_images",))[
+        "shared_images"
+    ]
     assert only["training"] is None
     assert only["validation"]["by_address"] == 1
     assert shared_images.MOST == 500

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.errors import MedAnomalyError
 from medanomaly.evidence.bootstrap_figures import number
 from medanomaly.evidence.predictions import ranking_scores
-from medanomaly.runs.tested_model import TestedModel
 from medanomaly.streams import watched
 
 T = TypeVar("T")
@@ -28,13 +27,21 @@ class CheckError(MedAnomalyError, ValueError):
     """A check cannot be made. The message says why, for the record."""
 
 
+class Scorer(Protocol):
+    """What was tested, such as :class:`medanomaly.runs.tested_model.TestedModel`."""
+
+    def scores(self, images: torch.Tensor) -> torch.Tensor:
+        """Raw scores (B,) float32 on the CPU of images (B, 3, H, W) float32 in [0, 1], as the test gave them."""
+        ...
+
+
 @dataclass
 class Context:
     """A tested run as the checks see it.
 
     Args:
         module: The data module.
-        model: The lightning module with the tested weights.
+        scorer: What was tested.
         predictions: One row a test image: ``path``, ``group``, ``abnormal``, ``raw_score``, ``decision``, and for a
             two-sided rule ``distance``.
         point: The record of the operating point; None where it is not ours.
@@ -43,7 +50,7 @@ class Context:
     """
 
     module: Any
-    model: Any
+    scorer: Scorer
     predictions: pd.DataFrame
     point: dict[str, Any] | None
     seed: int = 0
@@ -98,7 +105,7 @@ class Context:
         """
         if "raw_score" not in self.predictions:
             raise CheckError(_UNRANKED)
-        raw = TestedModel(self.model).scores(images).numpy()
+        raw = self.scorer.scores(images).numpy()
         return (
             raw.astype(np.float64)
             if self.point is None

@@ -18,7 +18,7 @@ from medanomaly.evidence.checks import (
     subgroups,
     trivial_baseline,
 )
-from medanomaly.evidence.checks.context import CheckError, Context
+from medanomaly.evidence.checks.context import CheckError, Context, Scorer
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ ALWAYS = ("shared_images", "groups")
 
 def run_checks(
     module: Any,
-    model: Any,
+    scorer: Scorer,
     predictions: pd.DataFrame,
     point: dict[str, Any] | None,
     seed: int = 0,
@@ -49,7 +49,7 @@ def run_checks(
 
     Args:
         module: The data module, ours or anomalib's; some checks need our sample table.
-        model: The lightning module with the tested weights, in evaluation mode.
+        scorer: What was tested; some checks score images again.
         predictions: Rows as in ``predictions.csv``.
         point: The record of the operating point, or None.
         seed: Draws samples of images and control regions.
@@ -60,7 +60,7 @@ def run_checks(
     Returns:
         Records by name, see :mod:`medanomaly.evidence.checks`; plain JSON values.
     """
-    context = Context(module, model, predictions, point, seed, validation)
+    context = Context(module, scorer, predictions, point, seed, validation)
     records = {}
     for name in (name for name in CHECKS if name in names):
         check = CHECKS[name]

@@ -1,4 +1,4 @@
-"""The callback that leaves predictions, weights, evidence and a report in the run's folder after every test."""
+"""The callback that writes a run's folder after every test: predictions, weights, evidence and a report."""
 
 from __future__ import annotations
 
@@ -19,29 +19,28 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from medanomaly import distributed
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
 from medanomaly.evidence.caveats import caveats
 from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.run_checks import ALWAYS, CHECKS
 from medanomaly.evidence.image_figures import image_metrics, undefined_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
 from medanomaly.evidence.run_caveats import FAILED, with_failures
+from medanomaly.evidence.run_layout import EVIDENCE, PREDICTIONS, REPORT
 from medanomaly.evidence.stages import FIGURES, Stages
 from medanomaly.files import write_json, write_text
 from medanomaly.report.gallery import Gallery
 from medanomaly.report.page import render
-from medanomaly.runs import run_record as record
-from medanomaly.runs.callback_guard import Guard
-from medanomaly.runs.collected import PICTURES, ROWS, Collected
-from medanomaly.runs.kept_first import Kept, keep
-from medanomaly.runs.raw_outputs import RawOutputs
-from medanomaly.runs.run_record import SCHEMA, WEIGHTS
-
-__all__ = ["SCHEMA", "WEIGHTS", "EvidenceWriter", "write_json"]
+from medanomaly.runs import run_record
+from medanomaly.runs.callback_guard import CallbackGuard
+from medanomaly.runs.collected_batches import PICTURES, ROWS, CollectedBatches
+from medanomaly.runs.first_files import TestTables, write_first_files
+from medanomaly.runs.run_record import SCHEMA
+from medanomaly.runs.step_outputs import StepOutputs
+from medanomaly.runs.tested_model import TestedModel
 
 logger = logging.getLogger(__name__)
 
-EVIDENCE, REPORT = "evidence.json", "report.html"
 POINT, EVALUATION = "operating point", "evaluation"
 
 
@@ -69,7 +68,7 @@ class EvidenceWriter(Visualizer):
     def __init__(self, cases: int = 6, checks: bool = True) -> None:
         super().__init__()
         self.cases, self.checks = cases, checks
-        self._first, self._guard = RawOutputs(self._keep), Guard()
+        self._first, self._guard = StepOutputs(self._keep), CallbackGuard()
         self._steps = 0  # batches still to come, of several processes
         self._begin(Stages(), froc=False)
 
@@ -80,8 +79,8 @@ class EvidenceWriter(Visualizer):
 
     def _begin(self, stages: Stages, froc: bool) -> None:
         self._stages = self._first.stages = stages
-        self._collected = Collected(stages, Gallery(self.cases), PixelFigures(froc))
-        self._kept = Kept()
+        self._collected = CollectedBatches(stages, Gallery(self.cases), PixelFigures(froc))
+        self._kept = TestTables()
         self._evidence: dict[str, Any] | None = None
         self._told = 0  # failures that the written evidence names
         self._open = False  # whether a test is through, and it was not yet said what failed
@@ -138,7 +137,7 @@ class EvidenceWriter(Visualizer):
         )
         if outputs is None:
             return
-        tables.labelled(outputs)
+        predictions.labelled(outputs)
         with self._stages.stage(ROWS, once=True):
             names = getattr(getattr(pl_module, "model", None), "part_names", ())
             names = tuple(names) if getattr(outputs, "parts", None) is not None else ()
@@ -149,7 +148,7 @@ class EvidenceWriter(Visualizer):
         for _ in range(self._steps):  # the last batches, of which this process has none
             distributed.gather_batch(None)
         self._steps = 0
-        self._kept = keep(self._stages, self._collected, trainer, pl_module, self._first.sizes)
+        self._kept = write_first_files(self._stages, self._collected, trainer, pl_module, self._first.sizes)
         self._open = True
 
     def on_test_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
@@ -180,7 +179,7 @@ class EvidenceWriter(Visualizer):
         self._evidence, out = self._made(trainer, pl_module), Path(trainer.default_root_dir)
         for name, rows in dict(getattr(pl_module, "findings", {})).items():
             with self._stages.stage(f"table {name}", out / f"{name}.csv"):
-                tables.write(pd.DataFrame(rows), out / f"{name}.csv")
+                predictions.write(pd.DataFrame(rows), out / f"{name}.csv")
         if log:
             with self._stages.stage("log"):
                 self._log(trainer, self._evidence)
@@ -191,13 +190,13 @@ class EvidenceWriter(Visualizer):
     def _made(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """The evidence, with what failed undefined."""
         stages, module = self._stages, trainer.datamodule
-        run, data = record.names(trainer, pl_module), dict(record.NO_DATA)
+        run, data = run_record.names(trainer, pl_module), dict(run_record.NO_DATA)
         skipped: list[Any] = []
         mask_note = ""
         with stages.stage("options of the run"):
-            run = record.run_section(trainer, pl_module)
+            run = run_record.run_section(trainer, pl_module)
         with stages.stage("counts of the data"):
-            data = record.data_section(module)
+            data = run_record.data_section(module)
             skipped = list(getattr(module, "skipped", None) or [])
             mask_note = str(getattr(module, "mask_note", None) or "")
         point = self._point(pl_module, Path(trainer.default_root_dir))
@@ -224,7 +223,13 @@ class EvidenceWriter(Visualizer):
         with stages.stage("checks"):
             names, validation = CHECKS if self.checks else ALWAYS, self._kept.validation
             evidence["checks"] = run_checks(
-                module, pl_module, self._predictions, point, validation=validation, names=names, failed=stages.note
+                module,
+                TestedModel(pl_module),
+                self._predictions,
+                point,
+                validation=validation,
+                names=names,
+                failed=stages.note,
             )
         with stages.stage("caveats"):
             evidence["caveats"] = caveats(evidence)
@@ -243,11 +248,11 @@ class EvidenceWriter(Visualizer):
             return None
         with self._stages.stage(POINT):
             point = post.record()
-            more = tables.extra(self._predictions["raw_score"].to_numpy(np.float32), point)
+            more = predictions.extra(self._predictions["raw_score"].to_numpy(np.float32), point)
         if more:
             with self._stages.stage(ROWS):
-                self._kept.predictions = tables.ordered(self._predictions.assign(**more))
-                tables.write(self._predictions, out / tables.PREDICTIONS)
+                self._kept.predictions = predictions.ordered(self._predictions.assign(**more))
+                predictions.write(self._predictions, out / PREDICTIONS)
         return point
 
     def _image_figures(self, point: dict[str, Any] | None, unranked: str | None) -> dict[str, Any]:
@@ -256,7 +261,7 @@ class EvidenceWriter(Visualizer):
             return undefined_metrics(self._predictions, stages.reason(POINT))
         if point and self._kept.validation is not None:
             with stages.stage("validation decisions"):
-                validation = tables.with_decisions(self._kept.validation, point)
+                validation = predictions.with_decisions(self._kept.validation, point)
         with stages.stage(FIGURES):
             return image_metrics(self._predictions, validation=validation, unranked=unranked)
         return undefined_metrics(self._predictions, stages.reason(FIGURES))
@@ -282,7 +287,7 @@ class EvidenceWriter(Visualizer):
             with stage(PICTURES):
                 labels = dict(zip(self._predictions["path"], self._predictions["label"], strict=True))
                 cases = self._collected.gallery.shown(labels)
-            scores, truth = tables.shown(self._predictions), self._predictions["abnormal"].to_numpy(dtype=bool)
+            scores, truth = predictions.shown(self._predictions), self._predictions["abnormal"].to_numpy(dtype=bool)
             write_text(out / REPORT, render(self._evidence, scores, truth, cases, stage=stage))
         if self._told < len(self.failures):
             self._write_evidence(self._evidence, out)
@@ -293,7 +298,7 @@ class EvidenceWriter(Visualizer):
                 write_json(out / EVIDENCE, with_failures(evidence))
             except (TypeError, ValueError) as error:  # something that JSON does not know
                 self._stages.note(EVIDENCE, error)
-                evidence.update(record.json_values(evidence), failed=self.failures)
+                evidence.update(run_record.json_values(evidence), failed=self.failures)
                 write_json(out / EVIDENCE, with_failures(evidence))
         self._told = len(self.failures)
 

@@ -1,4 +1,4 @@
-"""The data of a configuration, without its model and trainer: what ``medanomaly data check`` looks at."""
+"""The data module of a configuration file, for commands that look at data and train nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medanomaly.training.parse_errors import Typed, explain
 from medanomaly.training.preflight import check_config
 
 
-def load(config: Path, root: str | None = None, seed: int | None = None) -> MedicalDataModule:
+def load_data(config: Path, root: str | None = None, seed: int | None = None) -> MedicalDataModule:
     """The data module of a configuration, whose model and trainer are not looked at.
 
     Args:

@@ -13,7 +13,7 @@ from medanomaly.evidence.stages import Stages
 NOT_KEPT = "the post-processor put its own scores in place of the model's, and raw ones were not kept"
 
 
-class RawOutputs(Callback):
+class StepOutputs(Callback):
     """First of a test's callbacks: on each batch it leaves what comes from the model, whatever follows.
 
     anomalib's post-processor clamps scores and maps to [0, 1], in place of the raw ones. A batch gets ``raw_score``

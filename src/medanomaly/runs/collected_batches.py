@@ -1,4 +1,4 @@
-"""What is kept of a test's batches as they pass by: rows of predictions, pixel histograms, and some pictures."""
+"""A test's batches, collected as they pass by: rows of predictions, pixel histograms, and some pictures."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 import torch
 
 from medanomaly.decision.score import to_unit
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
 from medanomaly.evidence.pixel_figures import PixelFigures, undefined_figures
 from medanomaly.evidence.stages import ScoreError, Stages
 from medanomaly.report.gallery import Gallery
-from medanomaly.runs.raw_outputs import NOT_KEPT
+from medanomaly.runs.step_outputs import NOT_KEPT
 from medanomaly.runs.tested_model import placed
 
 #: Stages of collecting.
 ROWS, PARTS, PICTURES, PIXELS = "predictions", "parts of the score", "pictures", "pixel figures"
 
 
-class Collected:
+class CollectedBatches:
     """A test's batches.
 
     Rows come first; parts, pixels and pictures are each collected until one of them fails, which costs the others
@@ -63,7 +63,7 @@ class Collected:
         """Keep a batch.
 
         Args:
-            batch: As :class:`~medanomaly.runs.raw_outputs.RawOutputs` and the post-processor leave it.
+            batch: As :class:`~medanomaly.runs.step_outputs.StepOutputs` and the post-processor leave it.
             part_names: Names of the score's parts, where the batch has ``parts``.
             post: The post-processor, or None.
         """
@@ -71,7 +71,7 @@ class Collected:
             self.unranked = NOT_KEPT
         first, rows = len(self.rows), None
         with self.stages.stage(ROWS, once=True):
-            rows = tables.rows_of(batch, first)
+            rows = predictions.rows_of(batch, first)
         if rows is None:
             return
         self.rows += rows
@@ -86,7 +86,7 @@ class Collected:
             self.stages.attempt(PIXELS, lambda: self._measure(rows, batch, first))
 
     def _add_parts(self, rows: list[dict[str, Any]], batch: Any, names: tuple[str, ...]) -> None:
-        for row, parts in zip(rows, tables.parts_of(batch, names), strict=True):
+        for row, parts in zip(rows, predictions.parts_of(batch, names), strict=True):
             row.update(parts)
 
     def _offer(self, rows: list[dict[str, Any]], batch: Any, post: Any, first: int) -> None:

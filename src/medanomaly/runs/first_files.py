@@ -1,4 +1,4 @@
-"""What of a test cannot be had again, written before all else: predictions, validation scores, the tested weights."""
+"""The files of a run that are written first, as they cannot be had again: predictions, validation scores, weights."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from typing import Any
 
 import pandas as pd
 
-from medanomaly.evidence import predictions as tables
+from medanomaly.evidence import predictions
+from medanomaly.evidence.run_layout import PREDICTIONS, RUN, SPLIT, VALIDATION, WEIGHTS
 from medanomaly.evidence.stages import Stages
 from medanomaly.files import replacing, write_json
-from medanomaly.runs import run_record as record
-from medanomaly.runs.collected import ROWS, Collected
+from medanomaly.runs import run_record
+from medanomaly.runs.collected_batches import ROWS, CollectedBatches
 from medanomaly.runs.earlier_test import set_aside
 
 
 @dataclass
-class Kept:
+class TestTables:
     """The tables of a test, as far as they could be made; ``predictions`` gains columns later."""
+
+    __test__ = False  # pytest takes a class of this name for tests
 
     predictions: pd.DataFrame | None = None
     validation: pd.DataFrame | None = None
 
 
-def keep(
-    stages: Stages, collected: Collected, trainer: Any, pl_module: Any, sizes: Collection[tuple[int, int]]
-) -> Kept:
+def write_first_files(
+    stages: Stages, collected: CollectedBatches, trainer: Any, pl_module: Any, sizes: Collection[tuple[int, int]]
+) -> TestTables:
     """Write predictions, validation scores, weights, split and run record, each whatever becomes of the others.
 
     All processes come here, and the first one writes.
@@ -40,50 +43,52 @@ def keep(
         pl_module: With the tested weights.
         sizes: Sizes (H, W) of the images as they were read.
     """
-    kept, out, first = Kept(), Path(trainer.default_root_dir), bool(trainer.is_global_zero)
+    kept, out, first = TestTables(), Path(trainer.default_root_dir), bool(trainer.is_global_zero)
     if first:
-        with stages.stage(ROWS, out / tables.PREDICTIONS):
+        with stages.stage(ROWS, out / PREDICTIONS):
             _predictions(kept, stages, collected, trainer, pl_module)
-        with stages.stage("validation scores", out / tables.VALIDATION):
+        with stages.stage("validation scores", out / VALIDATION):
             _validation(kept, stages, trainer, pl_module)
-    with stages.stage("weights", out / record.WEIGHTS if first else None):
+    with stages.stage("weights", out / WEIGHTS if first else None):
         # The very weights that the figures belong to, whichever checkpoint callbacks the user configured. As
         # trainer.save_checkpoint, but without its barrier: if the first process fails here, nobody waits for it.
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=True)
-        file = out / record.WEIGHTS
+        file = out / WEIGHTS
         with replacing(file) if first else contextlib.nullcontext(file) as part:
             trainer.strategy.save_checkpoint(checkpoint, part)
     if first:
-        with stages.stage("split", out / record.SPLIT):
-            split = record.split(trainer.datamodule)
+        with stages.stage("split", out / SPLIT):
+            split = run_record.split(trainer.datamodule)
             if split is None:
-                (out / record.SPLIT).unlink(missing_ok=True)
+                (out / SPLIT).unlink(missing_ok=True)
             else:
-                tables.write(split, out / record.SPLIT)
-        with stages.stage("run record", out / record.RUN):
-            write_json(out / record.RUN, record.run_json(trainer, pl_module, sizes))
+                predictions.write(split, out / SPLIT)
+        with stages.stage("run record", out / RUN):
+            write_json(out / RUN, run_record.run_json(trainer, pl_module, sizes))
     return kept
 
 
-def _predictions(kept: Kept, stages: Stages, collected: Collected, trainer: Any, pl_module: Any) -> None:
+def _predictions(kept: TestTables, stages: Stages, collected: CollectedBatches, trainer: Any, pl_module: Any) -> None:
     if not collected.rows:
         raise ValueError("no image was tested")
-    rows = tables.predictions_of(collected.rows, mapped=hasattr(getattr(pl_module, "post_processor", None), "record"))
+    rows = predictions.predictions_of(
+        collected.rows, mapped=hasattr(getattr(pl_module, "post_processor", None), "record")
+    )
     out = Path(trainer.default_root_dir)
-    kept.predictions = _known(stages, trainer, lambda table: tables.with_labels(rows, table))
+    kept.predictions = _known(stages, trainer, lambda table: predictions.with_labels(rows, table))
     with stages.stage("record of an earlier test"):
         set_aside(out, kept.predictions)
-    tables.write(kept.predictions, out / tables.PREDICTIONS)
+    predictions.write(kept.predictions, out / PREDICTIONS)
 
 
-def _validation(kept: Kept, stages: Stages, trainer: Any, pl_module: Any) -> None:
+def _validation(kept: TestTables, stages: Stages, trainer: Any, pl_module: Any) -> None:
     rows = getattr(getattr(pl_module, "post_processor", None), "validation", None)
-    file = Path(trainer.default_root_dir) / tables.VALIDATION
+    file = Path(trainer.default_root_dir) / VALIDATION
     if not rows:
         file.unlink(missing_ok=True)  # of an earlier test
         return
-    kept.validation = _known(stages, trainer, lambda table: tables.validation_table(rows, table))
-    tables.write(kept.validation, file)
+    kept.validation = _known(stages, trainer, lambda table: predictions.validation_table(rows, table))
+    predictions.write(kept.validation, file)
 
 
 def _known(stages: Stages, trainer: Any, join: Callable[[pd.DataFrame | None], pd.DataFrame]) -> pd.DataFrame:
