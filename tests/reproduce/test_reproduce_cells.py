@@ -61,11 +61,15 @@ def test_class_is_named_before_its_options():
 
 
 def test_printed_command_is_one_for_the_shell():
-    training = Training("t", AE.config, {"--data.init_args.artificial": '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'})
+    training = Training(
+        "t", AE.config, {"--data.init_args.synthetic_anomalies": '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'}
+    )
     printed = training.printed(0)
     assert printed.startswith("python -m medanomaly.cli train --config configs/ae_wce.yaml ")
     words = shlex.split(printed)
-    assert words[words.index("--data.init_args.artificial") + 1] == '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'
+    assert (
+        words[words.index("--data.init_args.synthetic_anomalies") + 1] == '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'
+    )
 
 
 def test_finished_cells_are_used_again_until_something_changes(places, monkeypatch):

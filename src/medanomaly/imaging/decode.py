@@ -101,8 +101,8 @@ def decode(path: str | Path) -> np.ndarray:
 
     PNG, JPEG, TIFF, BMP, PGM and PPM: alpha is dropped, EXIF orientation is applied, grey is repeated over three
     channels. DICOM: as rule ``dtype`` of :class:`~medanomaly.imaging.Preprocessing` shows it, after modality LUT, VOI
-    LUT or window, and with low values dark. ``path`` may address a frame (``scan.dcm#frame=3``); a file of several frames
-    needs that.
+    LUT or window, and with low values dark. ``path`` may address a frame (``scan.dcm#frame=3``); a file of several
+    frames needs that.
 
     Returns:
         Array (H, W, 3), RGB, of dtype uint8 or uint16 where the file spans the whole type; else float32, in [0, 1]

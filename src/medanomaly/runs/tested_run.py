@@ -12,6 +12,7 @@ from typing import Any
 from anomalib.data import AnomalibDataModule
 from anomalib.models import AnomalibModule
 
+from medanomaly.data.renamed_options import translated
 from medanomaly.imaging import Preprocessing
 from medanomaly.registry import PluginError, get, plugins
 from medanomaly.runs.checkpoint_files import why_not
@@ -108,7 +109,7 @@ class TestedRun:
                 f"{self.folder}: its data module {self.data['class_path']} is not one of medanomaly, and a run does "
                 "not record the options of others."
             )
-        return _class("data", self.data["class_path"])(**self.data["init_args"])
+        return _class("data", self.data["class_path"])(**translated(self.data["init_args"]))
 
 
 def _of_others(record: dict[str, Any]) -> Preprocessing | None:
