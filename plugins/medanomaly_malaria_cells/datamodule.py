@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule, read_csv
 from medanomaly.data.find_files import deal_groups, directory, images
-from medanomaly.data.table import read_csv
 from medanomaly_malaria_cells.names import patient_of
 
 
