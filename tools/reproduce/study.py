@@ -15,7 +15,7 @@ from tools.reproduce.candidates import best, one_class_configs
 from tools.reproduce.cells import Cells
 from tools.reproduce.command import main
 from tools.reproduce.figures import Tested, auroc, decided, false_positives, flagged, sensitivity_at
-from tools.reproduce.places import DATA, Places
+from tools.reproduce.paths import DATA, Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.speed import images_per_second
 from tools.reproduce.system import Section, System, told
@@ -142,9 +142,9 @@ def _trainings() -> list[Training]:
     return made
 
 
-def section(cells: Cells, places: Places) -> Section:
+def section(cells: Cells, paths: Paths) -> Section:
     """The section of the page."""
-    del places
+    del paths
     winner = best(cells, CANDIDATES, "validation_at_5")
     blocks: list[str | Table] = [
         told("study"),

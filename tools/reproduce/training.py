@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tools.reproduce.places import DATA, HOME, WEIGHTS, expand, lacking
+from tools.reproduce.paths import DATA, HOME, WEIGHTS, expand, lacking
 
 from medanomaly.data.renamed_options import RENAMED
 
@@ -37,7 +37,7 @@ class Training:
         options: Further command-line options by their names. Values may hold ``$MEDANOMALY_DATA`` and ``DIR/``, the
             folder of what ``prepare`` wrote.
         read: Takes the tested run, and by name those of ``also``, and gives what the cell keeps.
-        data: Files that must be there, see :func:`tools.reproduce.places.lacking`.
+        data: Files that must be there, see :func:`tools.reproduce.paths.lacking`.
         prepare: Writes what the options name into a folder, by the seed.
         also: Further tests of the trained weights, each by the options in which its data differ.
         quick: What ``--quick`` changes beside :data:`QUICK`; None leaves the row out of it.

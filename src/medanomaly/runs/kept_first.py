@@ -12,7 +12,7 @@ import pandas as pd
 
 from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.stages import Stages
-from medanomaly.runs import run_record as record
+from medanomaly.runs import run_record
 from medanomaly.runs.collected import ROWS, Collected
 from medanomaly.runs.earlier_test import set_aside
 from medanomaly.runs.run_files import replacing, write_json
@@ -46,22 +46,22 @@ def keep(
             _predictions(kept, stages, collected, trainer, pl_module)
         with stages.stage("validation scores", out / tables.VALIDATION):
             _validation(kept, stages, trainer, pl_module)
-    with stages.stage("weights", out / record.WEIGHTS if first else None):
+    with stages.stage("weights", out / run_record.WEIGHTS if first else None):
         # The very weights that the figures belong to, whichever checkpoint callbacks the user configured. As
         # trainer.save_checkpoint, but without its barrier: if the first process fails here, nobody waits for it.
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=True)
-        file = out / record.WEIGHTS
+        file = out / run_record.WEIGHTS
         with replacing(file) if first else contextlib.nullcontext(file) as part:
             trainer.strategy.save_checkpoint(checkpoint, part)
     if first:
-        with stages.stage("split", out / record.SPLIT):
-            split = record.split(trainer.datamodule)
+        with stages.stage("split", out / run_record.SPLIT):
+            split = run_record.split(trainer.datamodule)
             if split is None:
-                (out / record.SPLIT).unlink(missing_ok=True)
+                (out / run_record.SPLIT).unlink(missing_ok=True)
             else:
-                tables.write(split, out / record.SPLIT)
-        with stages.stage("run record", out / record.RUN):
-            write_json(out / record.RUN, record.run_json(trainer, pl_module, sizes))
+                tables.write(split, out / run_record.SPLIT)
+        with stages.stage("run record", out / run_record.RUN):
+            write_json(out / run_record.RUN, run_record.run_json(trainer, pl_module, sizes))
     return kept
 
 

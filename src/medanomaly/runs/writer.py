@@ -29,7 +29,7 @@ from medanomaly.evidence.run_caveats import FAILED, with_failures
 from medanomaly.evidence.stages import FIGURES, Stages
 from medanomaly.report.gallery import Gallery
 from medanomaly.report.page import render
-from medanomaly.runs import run_record as record
+from medanomaly.runs import run_record
 from medanomaly.runs.callback_guard import Guard
 from medanomaly.runs.collected import PICTURES, ROWS, Collected
 from medanomaly.runs.kept_first import Kept, keep
@@ -191,13 +191,13 @@ class EvidenceWriter(Visualizer):
     def _made(self, trainer: Any, pl_module: Any) -> dict[str, Any]:
         """The evidence, with what failed undefined."""
         stages, module = self._stages, trainer.datamodule
-        run, data = record.names(trainer, pl_module), dict(record.NO_DATA)
+        run, data = run_record.names(trainer, pl_module), dict(run_record.NO_DATA)
         skipped: list[Any] = []
         mask_note = ""
         with stages.stage("options of the run"):
-            run = record.run_section(trainer, pl_module)
+            run = run_record.run_section(trainer, pl_module)
         with stages.stage("counts of the data"):
-            data = record.data_section(module)
+            data = run_record.data_section(module)
             skipped = list(getattr(module, "skipped", None) or [])
             mask_note = str(getattr(module, "mask_note", None) or "")
         point = self._point(pl_module, Path(trainer.default_root_dir))
@@ -293,7 +293,7 @@ class EvidenceWriter(Visualizer):
                 write_json(out / EVIDENCE, with_failures(evidence))
             except (TypeError, ValueError) as error:  # something that JSON does not know
                 self._stages.note(EVIDENCE, error)
-                evidence.update(record.json_values(evidence), failed=self.failures)
+                evidence.update(run_record.json_values(evidence), failed=self.failures)
                 write_json(out / EVIDENCE, with_failures(evidence))
         self._told = len(self.failures)
 
