@@ -17,6 +17,7 @@ from anomalib.models import AnomalibModule
 from lightning import Trainer
 from torch import nn
 
+from medanomaly.evidence import predictions as tables
 from medanomaly.models.module import MedicalModel
 from medanomaly.report import charts, curves
 from medanomaly.runs.evidence_writer import EvidenceWriter
@@ -108,7 +109,7 @@ def evidence_of(folder: Path) -> dict[str, Any]:
 
 
 def predictions_of(folder: Path) -> pd.DataFrame:
-    return pd.read_csv(folder / "predictions.csv")
+    return tables.read(folder / "predictions.csv")
 
 
 def raw_scores(model: Any, data: Phantom) -> pd.DataFrame:

@@ -7,11 +7,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from medanomaly.cli import main
 from medanomaly.edge import Detector
+from medanomaly.evidence import predictions as tables
 from medanomaly_phantom.drawing import draw
 from tests.conftest import write_image
 
@@ -52,7 +52,7 @@ def test_the_bundle_is_what_was_tested(run, tmp_path, capsys):
     assert main(["export", "--run", str(run), "--out", str(tmp_path / "bundle")]) == 0
     capsys.readouterr()
     detector = Detector(tmp_path / "bundle", cache=False)
-    for row in pd.read_csv(run / "predictions.csv").itertuples():
+    for row in tables.read(run / "predictions.csv").itertuples():
         assert detector(row.path).raw_score == pytest.approx(row.raw_score, rel=1e-4)
 
 

@@ -227,3 +227,56 @@ def test_a_plugin_that_is_installed_later_is_found(site):
     assert "Later" not in plugins("data")
     install(site, "later-data", "later_data", '"""Late."""', "medanomaly.data", "Later = later_data:Later")
     assert "Later" in plugins("data")
+
+
+def run_python(code: str, site: Path | None = None) -> str:
+    """What a program prints that imports the package anew."""
+    path = os.pathsep.join([*([str(site)] if site else []), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True, env=environment
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize("room", ["data", "models", "edge", "decision", "imaging"])
+def test_importing_a_room_is_light(room):
+    loaded = run_python(
+        f"import sys, medanomaly.{room}; print([n for n in ('torch', 'anomalib', 'pandas', 'scipy') if n in sys.modules])"
+    )
+    assert loaded == "[]"
+
+
+def test_public_names_are_short_and_listed_beside_the_plugins():
+    import medanomaly.data as data
+    import medanomaly.models as models
+    from medanomaly.data import DataError, MedicalDataModule, TableError, read_columns, read_csv, split_by_group
+    from medanomaly.data.datamodule import MedicalDataModule as Module
+    from medanomaly.decision import OperatingPoint
+    from medanomaly.edge import Detector
+    from medanomaly.imaging import Preprocessing
+    from medanomaly.models import MedicalModel
+
+    assert MedicalDataModule is Module
+    for found in (DataError, TableError, read_columns, read_csv, split_by_group, OperatingPoint, Detector):
+        assert callable(found)
+    assert callable(Preprocessing)
+    assert callable(MedicalModel)
+    for room, names in ((data, ("MedicalDataModule", "read_csv", "Folder")), (models, ("MedicalModel", "Autoencoder"))):
+        assert set(names) <= set(dir(room))
+        assert set(names) <= set(room.__all__)
+    for room in (data, models):
+        for name in room._PUBLIC:
+            assert getattr(room, name).__name__ == name
+
+
+def test_a_public_name_wins_over_a_plugin_that_is_called_the_same(site):
+    install(
+        site,
+        "taker",
+        "taker",
+        '"""Takes a name."""\nclass read_csv: ...',
+        "medanomaly.data",
+        "read_csv = taker:read_csv",
+    )
+    found = run_python("import medanomaly.data; print(medanomaly.data.read_csv.__module__)", site)
+    assert found == "medanomaly.data.csv_table"

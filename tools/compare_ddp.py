@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from tests.models.test_ddp import again, differences, train
 
+from medanomaly.evidence import predictions as tables
 from medanomaly.registry import plugins
 
 SIZES = {"train": 201, "val": 101, "test": 101, "eval_batch_size": 32, "validation": "labelled"}
@@ -26,7 +26,7 @@ def figures(run: Path) -> dict[str, Any]:
     return {
         "auroc": evidence["image"]["auroc"]["value"],
         "threshold": evidence["operating_point"]["threshold"],
-        "raw": pd.read_csv(run / "predictions.csv")["raw_score"].to_numpy(),
+        "raw": tables.read(run / "predictions.csv")["raw_score"].to_numpy(),
     }
 
 

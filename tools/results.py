@@ -32,11 +32,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import yaml
 from rich.console import Console
 
 from medanomaly.data.dataset_digest import changed, digests
+from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.checks.trivial_baseline import FILE_SIZE, of_image
 from medanomaly.export import TestedRun, export_run
 from medanomaly.export.parity import parity
@@ -149,7 +149,7 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     from medanomaly.edge import Detector
 
     evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
-    predictions = pd.read_csv(folder / "predictions.csv")
+    predictions = tables.read(folder / "predictions.csv")
     card = export_run(folder, bundle)
     run = TestedRun.load(folder)
     module = run.datamodule()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from medanomaly.models.positive import positive_score
+from medanomaly.models import positive_score
 
 CRITERIA = ("either", "density", "reconstruction", "sum")
 #: The share of normal images below a calibrated value of 1, in each part.

@@ -15,8 +15,7 @@ from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly import distributed
-from medanomaly.models.backbone import WeightsInCheckpoint
-from medanomaly.models.module import MedicalModel, pixels
+from medanomaly.models import MedicalModel, WeightsInCheckpoint, pixels
 from medanomaly.runs.tested_model import prepared
 from medanomaly_adversarial_autoencoder.discriminator import Discriminator
 from medanomaly_adversarial_autoencoder.network import network as build_network

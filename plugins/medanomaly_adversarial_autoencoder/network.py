@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from medanomaly.models.backbone import FeatureNetwork, feature_network, reductions
-from medanomaly.models.blocks import ConvAutoencoder, GroupNorm, dense_side
+from medanomaly.models import ConvAutoencoder, FeatureNetwork, feature_network
+from medanomaly.models.backbone import reductions
+from medanomaly.models.blocks import GroupNorm, dense_side
 
 #: Images that a frozen backbone is given at a time: VGG16's first layers make 100 MB of eight images of 224 px, and
 #: asking the system for so much memory again and again costs a tenth of the time.

@@ -8,10 +8,10 @@ import torch
 from anomalib.data import InferenceBatch
 from torch import nn
 
+from medanomaly.models import MapScore, Reconstruction, error_map
 from medanomaly.models.density import Gaussian, StandardNormal
 from medanomaly.models.density_kernel import KernelDensity
-from medanomaly.models.error_maps import MapScore, error_map, score_error, training_loss
-from medanomaly.models.reconstruction import Reconstruction
+from medanomaly.models.error_maps import score_error, training_loss
 from medanomaly_adversarial_autoencoder.criterion import Criterion
 from medanomaly_adversarial_autoencoder.network import Network
 

@@ -11,9 +11,8 @@ from anomalib.models import AnomalibModule
 from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 
+from medanomaly.models import MapScore, MedicalModel, pixels
 from medanomaly.models.blocks import dense_side
-from medanomaly.models.error_maps import MapScore
-from medanomaly.models.module import MedicalModel, pixels
 from medanomaly.models.optimiser import adam, check_schedule
 from medanomaly_autoencoder.torch_model import AutoencoderModel, build_network
 

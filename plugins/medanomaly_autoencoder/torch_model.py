@@ -8,9 +8,8 @@ import torch
 from anomalib.data import InferenceBatch
 from torch import nn
 
-from medanomaly.models.blocks import ConvAutoencoder
-from medanomaly.models.error_maps import MapScore, error_map, score_error, training_loss
-from medanomaly.models.reconstruction import Reconstruction
+from medanomaly.models import ConvAutoencoder, MapScore, Reconstruction, error_map
+from medanomaly.models.error_maps import score_error, training_loss
 from medanomaly_autoencoder.noise import noisy
 from medanomaly_autoencoder.study import StudyAutoencoder
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule, read_csv
 from medanomaly.data.splits import carve_validation, deal_groups
-from medanomaly.data.table import read_csv
 from medanomaly_chest_xray.folders import kermany_root, read_kermany, read_two_folders, two_folders
 from medanomaly_chest_xray.nih import entries, read_nih
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from medanomaly.data import TableError
 from medanomaly.data.find_files import directory, images
-from medanomaly.data.table import TableError
 
 _PARTS = ("train", "val", "test")
 _HEALTHY = ("nofinding", "normal")

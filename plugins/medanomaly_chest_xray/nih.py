@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.csv_cells import among
+from medanomaly.data import TableError, read_columns
 from medanomaly.data.find_files import by_stem, images
-from medanomaly.data.table import TableError, read_columns
 
 #: The table's name: as first published, and after the release of 2020.
 ENTRIES = ("Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv")

@@ -13,9 +13,9 @@ from anomalib.visualization import Visualizer
 from torch.nn import functional as F  # noqa: N812
 
 from medanomaly import distributed
-from medanomaly.data.table import TableError
-from medanomaly.models.backbone import WeightsInCheckpoint, classifier_network
-from medanomaly.models.module import MedicalModel, pixels
+from medanomaly.data import TableError
+from medanomaly.models import MedicalModel, WeightsInCheckpoint, pixels
+from medanomaly.models.backbone import classifier_network
 from medanomaly_classifier.augment import moved
 from medanomaly_classifier.torch_model import ClassifierModel
 

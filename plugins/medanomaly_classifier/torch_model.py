@@ -7,8 +7,8 @@ from anomalib.data import InferenceBatch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly.models import positive_score
 from medanomaly.models.backbone import ClassifierNetwork
-from medanomaly.models.positive import positive_score
 
 
 class ClassifierModel(nn.Module):

@@ -9,12 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.csv_cells import missing, some
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule, TableError, split_by_group
 from medanomaly.data.find_files import images
 from medanomaly.data.mask_names import image_folder, mask_folder
 from medanomaly.data.mask_pairing import Pairing, pair, part, placed
-from medanomaly.data.splits import split_by_group
-from medanomaly.data.table import TableError
 from medanomaly.imaging.find_images import Places
 from medanomaly_folder.directories import found, hint, inside, unused
 from medanomaly_folder.frames import with_masks

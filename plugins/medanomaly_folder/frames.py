@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medanomaly.data.table import TableError
+from medanomaly.data import TableError
 from medanomaly.imaging import ImageError, frames, joined
 
 #: Formats that hold one picture: they need not be opened.

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule, read_csv
 from medanomaly.data.find_files import directory, images
 from medanomaly.data.splits import deal_groups
-from medanomaly.data.table import read_csv
 from medanomaly_malaria_cells.names import patient_of
 
 

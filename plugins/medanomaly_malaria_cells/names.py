@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from medanomaly.data.table import TableError
+from medanomaly.data import TableError
 
 _PREFIX = "Parasitized"
 

@@ -10,9 +10,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.splits import split_by_group
-from medanomaly.data.table import read_csv
+from medanomaly.data import MedicalDataModule, read_csv, split_by_group
 from medanomaly.imaging import ImageError, decode
 from medanomaly_mammography.mias import about, circle_mask, has_mias, read_films, read_mias
 from medanomaly_mammography.rsna import read_rsna

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.csv_cells import some
+from medanomaly.data import TableError, read_columns
 from medanomaly.data.find_files import by_stem, images
-from medanomaly.data.table import TableError, read_columns
 from medanomaly.imaging import IMAGE_SUFFIXES
 
 #: Side in pixels of the published films, in which centres and radii are given.

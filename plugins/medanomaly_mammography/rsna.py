@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.table import TableError, read_columns
+from medanomaly.data import TableError, read_columns
 
 _COLUMNS = ("patient_id", "image_id", "laterality", "view", "cancer")
 #: Optional columns of the publisher, under the name that the sample table gives them.

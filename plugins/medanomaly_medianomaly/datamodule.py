@@ -9,10 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.csv_cells import missing
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule, TableError
 from medanomaly.data.find_files import directory
 from medanomaly.data.splits import carve_validation
-from medanomaly.data.table import TableError
 from medanomaly_medianomaly.layouts import read_folders, read_isic, read_json
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.csv_cells import some
+from medanomaly.data import TableError, read_columns
 from medanomaly.data.find_files import by_stem, directory, images, paired_masks
-from medanomaly.data.table import TableError, read_columns
 from medanomaly.imaging import ImageError, inside
 
 NORMAL = ("normal", "good", "0")

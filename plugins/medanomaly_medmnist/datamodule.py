@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule
 from medanomaly.imaging import decode
 from medanomaly_medmnist.archives import Part, has_idx, read_idx, read_npz
 from medanomaly_medmnist.labels import HEALTHY, LABELS, SIZES

@@ -13,10 +13,17 @@ from anomalib.visualization import Visualizer
 from torch import nn
 
 from medanomaly import distributed
-from medanomaly.models.backbone import FeatureNetwork, WeightsInCheckpoint, feature_network, layer_for
-from medanomaly.models.blocks import ConvAutoencoder
-from medanomaly.models.error_maps import MapScore
-from medanomaly.models.module import MedicalModel, Normals, pixels
+from medanomaly.models import (
+    ConvAutoencoder,
+    FeatureNetwork,
+    MapScore,
+    MedicalModel,
+    Normals,
+    WeightsInCheckpoint,
+    feature_network,
+    pixels,
+)
+from medanomaly.models.backbone import layer_for
 from medanomaly_perceptual_autoencoder.residual import ResidualAutoencoder
 from medanomaly_perceptual_autoencoder.torch_model import PerceptualModel
 

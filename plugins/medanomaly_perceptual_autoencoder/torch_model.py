@@ -10,9 +10,8 @@ from anomalib.data import InferenceBatch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from medanomaly.models.backbone import FeatureNetwork
-from medanomaly.models.error_maps import MapScore, local_mean
-from medanomaly.models.reconstruction import Reconstruction
+from medanomaly.models import FeatureNetwork, MapScore, Reconstruction
+from medanomaly.models.error_maps import local_mean
 
 #: Least mean size of an image's features that its error is divided by.
 _LEAST = 1e-6

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule
 from medanomaly_phantom.drawing import draw
 
 #: Frame seeds of train, val and test start here, a million apart, so that no frame is in two of them.

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
-from medanomaly.data.splits import split_by_group
-from medanomaly.data.table import read_csv
+from medanomaly.data import MedicalDataModule, read_csv, split_by_group
 
 
 class Table(MedicalDataModule):

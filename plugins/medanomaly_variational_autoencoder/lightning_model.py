@@ -11,8 +11,8 @@ from anomalib.models import AnomalibModule
 from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 
-from medanomaly.models.blocks import ConvAutoencoder, dense_side
-from medanomaly.models.module import MedicalModel, pixels
+from medanomaly.models import ConvAutoencoder, MedicalModel, pixels
+from medanomaly.models.blocks import dense_side
 from medanomaly.models.optimiser import adam, check_schedule
 from medanomaly_variational_autoencoder.torch_model import VariationalAutoencoderModel
 

@@ -9,9 +9,8 @@ from anomalib.data import InferenceBatch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from medanomaly.models.blocks import ConvAutoencoder
-from medanomaly.models.error_maps import MapScore, error_map, score_error, training_loss
-from medanomaly.models.reconstruction import Reconstruction
+from medanomaly.models import ConvAutoencoder, MapScore, Reconstruction, error_map
+from medanomaly.models.error_maps import score_error, training_loss
 from medanomaly_variational_autoencoder.context import hidden
 
 LOSSES = ("mse", "l1", "bce")

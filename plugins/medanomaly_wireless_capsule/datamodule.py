@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from medanomaly.data.datamodule import MedicalDataModule
+from medanomaly.data import MedicalDataModule, TableError, read_csv, split_by_group
 from medanomaly.data.find_files import directory, images, numbers, paired_masks
-from medanomaly.data.splits import split_by_group
-from medanomaly.data.table import TableError, read_csv
 
 #: Where frames and masks lie in the publisher's archive and in the two-folder mirrors, most specific first.
 NORMAL = ("non-bleeding/images", "non-bleeding", "normal/images", "normal")

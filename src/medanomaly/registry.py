@@ -7,11 +7,12 @@ A plugin is one import package with one class, named by one entry point of the g
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, wraps
 from importlib.metadata import EntryPoint, entry_points
@@ -193,17 +194,55 @@ def get(kind: str, name: str) -> type:
     return known[name][0].load()
 
 
-def lazy_attribute(kind: str, module: str) -> tuple[Callable[[str], type], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` for a module that offers the plugins of a kind by name."""
+def lazy_attribute(
+    kind: str, module: str, public: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """``__getattr__`` and ``__dir__`` for a module that offers its public names, and the plugins of a kind by name.
 
-    def getattr_(name: str) -> type:
+    A public name wins over a plugin that is called the same: what is written against this package stays what it was,
+    whatever is installed beside it. Such a plugin needs another name.
+
+    Args:
+        kind: ``model`` or ``data``.
+        module: The module's name.
+        public: The module below it that holds each public name. Nothing is imported before a name is asked for.
+    """
+    own = lazy_names(module, public)
+
+    def getattr_(name: str) -> Any:
+        if name in public:
+            return own(name)
+        # ``__all__`` is asked of a module by ``import *``; other such names are Python's own.
+        if name == "__all__":
+            return dir_()
         if name.startswith("_") or name not in plugins(kind):
             raise AttributeError(
                 f"module '{module}' has no attribute '{name}'; {kind} plugins: {', '.join(plugins(kind))}"
             )
         return get(kind, name)
 
-    return getattr_, lambda: [*plugins(kind)]
+    def dir_() -> list[str]:
+        return sorted({*public, *plugins(kind)})
+
+    return getattr_, dir_
+
+
+def lazy_names(module: str, public: Mapping[str, str]) -> Callable[[str], Any]:
+    """``__getattr__`` for a module whose public names are imported from the modules below it on first use.
+
+    Args:
+        module: The module's name.
+        public: The module below it that holds each public name.
+    """
+
+    def getattr_(name: str) -> Any:
+        if name not in public:
+            raise AttributeError(f"module '{module}' has no attribute '{name}'")
+        found = getattr(importlib.import_module(f"{module}.{public[name]}"), name)
+        setattr(sys.modules[module], name, found)
+        return found
+
+    return getattr_
 
 
 def load_all(kind: str) -> dict[str, type]:

@@ -26,20 +26,20 @@ class StopSignal:
 
     Attributes:
         signum: The signal; None so far.
-        gentle: Whether the signal only sets ``signum``, for the loop that writes to see; else it raises
+        deferred: Whether the signal only sets ``signum``, for the loop that writes to see; else it raises
             :class:`Stopped` where the program is. A second signal always does.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
-        self.gentle = False
+        self.deferred = False
         self._event = threading.Event()
 
     def __call__(self, signum: int, _frame: Any = None) -> None:
         """Take a signal."""
         again, self.signum = self.signum is not None, signum
         self._event.set()
-        if again or not self.gentle:
+        if again or not self.deferred:
             raise Stopped(signum)
 
     def wait(self, seconds: float) -> bool:

@@ -56,7 +56,7 @@ def loaded(mean_bundle: Path) -> LoadedBundle:
 
 
 @pytest.fixture
-def room(loaded: LoadedBundle, tmp_path: Path):
+def sessions(loaded: LoadedBundle, tmp_path: Path):
     found = Sessions([loaded], Store(tmp_path / "marks"), grace=0.05, temporary=tmp_path)
     yield found
     found.close()

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("streamlit", reason="the page needs the extra app")
 
-from medanomaly.app.server import Options, ServeError, flags, room
+from medanomaly.app.server import Options, ServeError, flags, sessions
 from medanomaly.cli import main
 
 
@@ -65,7 +65,7 @@ def test_settings():
 
 def test_the_page_is_not_run_without_the_command():
     with pytest.raises(ServeError, match="medanomaly app"):
-        room()
+        sessions()
 
 
 def test_nothing_heavy_is_imported(mean_bundle):

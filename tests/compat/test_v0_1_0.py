@@ -11,6 +11,7 @@ import pytest
 
 from medanomaly.cli import main
 from medanomaly.edge import Detector
+from medanomaly.evidence import predictions as tables
 from medanomaly.export import TestedRun, export_run
 from medanomaly.runs.rescore import batches
 
@@ -51,7 +52,7 @@ def test_runs_and_bundles_are_decided_anew(here, name, capsys):
     value = raw.median()
     for folder in ("run", "bundle"):
         assert main(["decide", str(here / name / folder), "--rule", f"manual:{value}"]) == 0
-    again = pd.read_csv(here / name / "run" / "predictions.csv")
+    again = tables.read(here / name / "run" / "predictions.csv")
     np.testing.assert_array_equal(again["raw_score"], raw)
     np.testing.assert_array_equal(again["decision"], raw.astype(np.float32) > np.float32(value))
     assert Detector(here / name / "bundle", cache=False).decider.threshold == np.float32(value)

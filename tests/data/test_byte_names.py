@@ -56,7 +56,7 @@ def test_a_table_names_them_byte_by_byte(folder):
 
 
 def test_a_folder_holds_them(folder):
-    module = data.Folder(root=folder, image_size=8, artificial="noise:0.2")
+    module = data.Folder(root=folder, image_size=8, synthetic_anomalies="noise:0.2")
     module.setup()
     assert sum("\udcfc" in path for path in module.listed["image_path"]) == 12
     assert len(module.val_data.__getitems__([0, 1]).image) == 2

@@ -114,7 +114,7 @@ def test_a_split_left_empty_is_an_error(tree):
 
 def test_copies_of_an_unreadable_image_are_left_out_with_it(tree):
     (tree / "8.png").write_bytes(b"junk")
-    module = skipping(tree, artificial="noise")
+    module = skipping(tree, synthetic_anomalies="noise")
     assert [Path(entry["path"]).name for entry in module.skipped] == ["8.png"]
     assert not module.table["image_path"].str.contains("8.png", regex=False).any()
     assert (module.table["label"] == "artificial-noise").sum() == 5
@@ -135,7 +135,7 @@ def test_skipped_images_reach_the_evidence(tmp_path):
         "train", "--model", "Autoencoder", "--model.init_args.stages", "2", "--model.init_args.width", "4",
         "--data", "Phantom", "--data.init_args.root", str(tmp_path / "frames"), "--data.init_args.image_size", "16",
         "--data.init_args.train", "8", "--data.init_args.val", "4", "--data.init_args.test", "4",
-        "--data.init_args.on_error", "skip", "--data.init_args.artificial", "[noise:0.3,cutpaste]",
+        "--data.init_args.on_error", "skip", "--data.init_args.synthetic_anomalies", "[noise:0.3,cutpaste]",
         "--trainer.max_epochs", "1", "--trainer.enable_progress_bar", "false", "--trainer.logger", "false",
         "--default_root_dir", str(tmp_path / "results"),
     ]  # fmt: skip

@@ -98,7 +98,7 @@ def test_archives_and_foreign_images_count(tmp_path):
     archive(1)
     assert found() not in (first, None, UNUSABLE)
     foreign = write_image(tmp_path / "foreign" / "a.png", rng.integers(0, 255, (28, 28), dtype=np.uint8))
-    options = {"artificial": f"foreign:{foreign.parent}"}
+    options = {"synthetic_anomalies": f"foreign:{foreign.parent}"}
     with_foreign = found(**options)
     assert with_foreign != found()
     write_image(foreign, rng.integers(0, 255, (28, 28), dtype=np.uint8))

@@ -325,7 +325,7 @@ def test_counts_have_every_row():
 def test_a_column_called_artificial_is_the_user_s_own(tmp_path):
     rows = [f"{line},{'yes' if i % 2 else 'no'}" for i, line in enumerate(lines())]
     root = tree(tmp_path, rows, "path,label,group,split,artificial")
-    module = data.Table(root=root, image_size=8, artificial="noise:0.2", validation="normal")
+    module = data.Table(root=root, image_size=8, synthetic_anomalies="noise:0.2", validation="normal")
     module.setup()
     assert len(module.val_data) == 2 * 3
     assert set(module.listed["artificial (given)"]) == {"yes", "no"}

@@ -80,7 +80,7 @@ def test_blob_reaches_its_height():
 
 @pytest.mark.parametrize("spec", ["cutpaste", "blur:3"])
 def test_an_image_that_cannot_change_is_named(spec):
-    with pytest.raises(ImageError, match=r"a\.png: artificial"):
+    with pytest.raises(ImageError, match=r"a\.png: synthetic anomaly"):
         made(spec, np.zeros((24, 32, 3), np.float32))
 
 
@@ -110,7 +110,7 @@ def test_small_images_do_not_fail_otherwise(spec, size):
 )
 def test_wrong_specs_are_refused_before_anything_is_read(spec, message):
     with pytest.raises(ValueError, match=message):
-        data.Table(artificial=[spec])
+        data.Table(synthetic_anomalies=[spec])
 
 
 def test_specs_round_trip():
@@ -155,7 +155,7 @@ def test_missing_and_empty_foreign_sources_are_named(tmp_path):
 
 def test_a_wrong_foreign_path_is_an_error_that_skip_does_not_hide(tree):
     with pytest.raises(ImageError, match="nowhere"):
-        _ = data.Table(root=tree, artificial=f"foreign:{tree / 'nowhere'}", on_error="skip").table
+        _ = data.Table(root=tree, synthetic_anomalies=f"foreign:{tree / 'nowhere'}", on_error="skip").table
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def batch(module, split):
 
 
 def test_rows_are_added_abnormal_in_the_split_and_group_of_their_source(tree):
-    module = data.Table(root=tree, image_size=16, artificial=["noise:0.2", "cutpaste"], artificial_per_image=2)
+    module = data.Table(root=tree, image_size=16, synthetic_anomalies=["noise:0.2", "cutpaste"], synthetic_per_image=2)
     table, plain = module.table, data.Table(root=tree, image_size=16).table
     assert len(table) == len(plain) + 2 * 2 * 12  # 6 normal images in each of val and test
     made = table[table["artificial"] != ""]
@@ -196,7 +196,7 @@ def test_rows_are_added_abnormal_in_the_split_and_group_of_their_source(tree):
 
 
 def test_batches_hold_the_altered_copies_with_their_masks(tree):
-    options = {"image_size": 16, "artificial": ["blob:0.4", "noise"]}
+    options = {"image_size": 16, "synthetic_anomalies": ["blob:0.4", "noise"]}
     module = data.Table(root=tree, **options)
     got = batch(module, "test")
     paths = list(got.image_path)
@@ -226,22 +226,26 @@ def test_the_same_anomalies_wherever_the_folder_lies(tree, tmp_path_factory):
 
     elsewhere = tmp_path_factory.mktemp("moved") / "set"
     shutil.copytree(tree, elsewhere)
-    first, second = (data.Table(root=r, image_size=16, artificial="cutpaste") for r in (tree, elsewhere))
+    first, second = (data.Table(root=r, image_size=16, synthetic_anomalies="cutpaste") for r in (tree, elsewhere))
     assert torch.equal(batch(first, "val").image, batch(second, "val").image)
 
 
 def test_splits_labels_and_validation_of_normals(tree):
     module = data.Table(
-        root=tree, image_size=16, artificial=["noise:0.1", "noise:0.2"], artificial_splits=["val"], validation="normal"
+        root=tree,
+        image_size=16,
+        synthetic_anomalies=["noise:0.1", "noise:0.2"],
+        synthetic_splits=["val"],
+        validation="normal",
     )
     module.setup()
-    assert len(module.val_data) == 6 + 12  # normals and artificial ones, no lesion
+    assert len(module.val_data) == 6 + 12  # normals and synthetic ones, no lesion
     assert len(module.test_data) == 8
     assert {"artificial-noise-0.1", "artificial-noise-0.2"} < set(module.table["label"])
-    with pytest.raises(ValueError, match="artificial_splits"):
-        data.Table(root=tree, artificial="noise", artificial_splits=["train"])
-    with pytest.raises(ValueError, match="artificial_per_image"):
-        data.Table(root=tree, artificial="noise", artificial_per_image=0)
+    with pytest.raises(ValueError, match="synthetic_splits"):
+        data.Table(root=tree, synthetic_anomalies="noise", synthetic_splits=["train"])
+    with pytest.raises(ValueError, match="synthetic_per_image"):
+        data.Table(root=tree, synthetic_anomalies="noise", synthetic_per_image=0)
 
 
 def test_local_ones_bring_masks_where_the_set_has_none(tmp_path):
@@ -252,16 +256,20 @@ def test_local_ones_bring_masks_where_the_set_has_none(tmp_path):
     np.savez(tmp_path / "pneumoniamnist.npz", **arrays)
     assert not data.MedMnist(root=tmp_path).has_masks
     for kind in LOCAL:
-        module = data.MedMnist(root=tmp_path, artificial=kind)
+        module = data.MedMnist(root=tmp_path, synthetic_anomalies=kind)
         assert module.has_masks
         got = batch(module, "test")
         assert got.gt_mask[-2:].flatten(1).any(1).all()
         assert not got.gt_mask[:-2].any()
 
 
-def test_an_artificial_image_changes_the_cache_s_key(tree):
+def test_a_synthetic_image_changes_the_cache_s_key(tree):
     options = {"root": tree, "image_size": 16, "cache_mb": 0, "cache_dir": tree / "cache"}
-    for more in ({"artificial": "noise:0.1"}, {"artificial": "noise:0.2"}, {"artificial": "noise:0.2", "seed": 3}):
+    for more in (
+        {"synthetic_anomalies": "noise:0.1"},
+        {"synthetic_anomalies": "noise:0.2"},
+        {"synthetic_anomalies": "noise:0.2", "seed": 3},
+    ):
         kept, anew = data.Table(**options, **more), data.Table(**{**options, "cache_dir": None}, **more)
         assert torch.equal(batch(kept, "test").image, batch(anew, "test").image)
     assert len(list((tree / "cache").iterdir())) == 3

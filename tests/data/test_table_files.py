@@ -150,14 +150,14 @@ OURS = [
 
 
 @pytest.mark.parametrize("name", [name for name in OURS if name not in ("path", "mask_path")])
-@pytest.mark.parametrize("artificial", [None, "noise:0.2"])
-def test_a_column_called_as_one_of_ours_changes_nothing(tmp_path, name, artificial):
+@pytest.mark.parametrize("synthetic", [None, "noise:0.2"])
+def test_a_column_called_as_one_of_ours_changes_nothing(tmp_path, name, synthetic):
     for i in range(9):
         write_image(tmp_path / f"{i}.png", RNG.integers(0, 255, (16, 16), dtype=np.uint8))
     paths = [f"{i}.png" for i in range(9)]
     plain = table_of(tmp_path, paths).table
     table_of(tmp_path, paths, **{name: ["True", "yes", "0"] * 3})
-    module = data.Table(root=tmp_path, image_size=16, artificial=artificial)
+    module = data.Table(root=tmp_path, image_size=16, synthetic_anomalies=synthetic)
     module.setup()
     listed = module.listed
     for column in ("image_path", "label", "split", "group", "abnormal", "mask_path"):

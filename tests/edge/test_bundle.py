@@ -15,6 +15,7 @@ from tests.conftest import write_image
 
 from medanomaly.cli import main
 from medanomaly.edge import Bundle, BundleError, Detector, Failure
+from medanomaly.evidence import predictions as tables
 from medanomaly.export import ExportError, export_run
 from medanomaly.imaging import ImageError
 
@@ -42,7 +43,7 @@ def test_card_says_how_to_read_and_decide(tiny_bundle):
 
 
 def test_test_images_score_as_in_torch(tiny_run, tiny_bundle):
-    table = pd.read_csv(tiny_run / "predictions.csv")
+    table = tables.read(tiny_run / "predictions.csv")
     results = list(Detector(tiny_bundle).stream(table["path"]))
     raw = np.array([result.raw_score for result in results])
     np.testing.assert_allclose(raw, table["raw_score"], rtol=1e-4)
@@ -177,7 +178,7 @@ def test_base_install_runs_a_bundle(tiny_run, tiny_bundle, tmp_path):
     subprocess.run(install, check=True, capture_output=True)
     listed = subprocess.run([python, "-m", "pip", "list"], check=True, capture_output=True, text=True).stdout.split()
     assert not {"torch", "anomalib", "lightning", "pandas", "matplotlib"} & set(listed)
-    table = pd.read_csv(tiny_run / "predictions.csv")
+    table = tables.read(tiny_run / "predictions.csv")
     done = subprocess.run(
         [tmp_path / "venv" / "bin" / "medanomaly", "infer", tiny_bundle, *table["path"], "--out", tmp_path / "out"],
         capture_output=True, text=True, cwd=tmp_path,

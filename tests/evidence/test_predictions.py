@@ -18,13 +18,13 @@ def rows() -> pd.DataFrame:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("column", ["abnormal", "decision"])
+@pytest.mark.parametrize(("column", "words"), [("abnormal", "true and false"), ("decision", "abnormal and normal")])
 @pytest.mark.parametrize("cell", ["", "nan", "None", "perhaps", None])
-def test_a_missing_truth_is_an_error_that_names_the_line(tmp_path, column, cell):
+def test_a_missing_truth_is_an_error_that_names_the_line(tmp_path, column, words, cell):
     table = rows().astype({column: object})
     table.loc[2, column] = cell
     table.to_csv(tmp_path / "predictions.csv", index=False)
-    with pytest.raises(TableError, match=rf"column {column} holds more than true and false: line 4"):
+    with pytest.raises(TableError, match=rf"column {column} holds more than {words}: line 4"):
         tables.read(tmp_path / "predictions.csv")
 
 
@@ -34,6 +34,19 @@ def test_what_was_written_comes_back(tmp_path):
     pd.testing.assert_frame_equal(back, rows(), check_dtype=False, rtol=1e-8)
     assert back["abnormal"].dtype == bool
     assert np.array_equal(back["raw_score"].to_numpy(np.float32), rows()["raw_score"].to_numpy())
+
+
+def test_a_decision_is_written_in_words_and_read_in_those_of_earlier_versions_too(tmp_path):
+    file = tmp_path / "predictions.csv"
+    tables.write(rows(), file)
+    assert pd.read_csv(file)["decision"].tolist() == ["normal"] * 4 + ["abnormal"] * 2
+    assert pd.read_csv(file)["abnormal"].tolist() == [False] * 4 + [True] * 2  # a truth, no decision
+    for spelling in ("True,False", "1,0", "ABNORMAL,Normal"):
+        yes, no = spelling.split(",")
+        rows().assign(decision=[no] * 4 + [yes] * 2).to_csv(file, index=False)
+        found = tables.read(file)
+        assert found["decision"].dtype == bool
+        assert found["decision"].tolist() == [False] * 4 + [True] * 2
 
 
 def test_an_unlabelled_batch_of_a_foreign_data_module_is_named():

@@ -13,6 +13,7 @@ import pytest
 
 from medanomaly.cli import main
 from medanomaly.edge import Detector
+from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.check_caveats import groups
 from medanomaly.export import ExportError, TestedRun, export_run, gate
 from medanomaly.export.moved_files import MovedFiles
@@ -56,7 +57,7 @@ def test_what_the_pre_processor_does_is_in_the_graph(tmp_path, name):
     assert card["tested"]["score_relative"] <= 1e-4
     assert card["tested"]["flips"] == 0
     detector = Detector(tmp_path / "bundle", cache=False)
-    for row in pd.read_csv(run / "predictions.csv").itertuples():  # what the edge gives for each file
+    for row in tables.read(run / "predictions.csv").itertuples():  # what the edge gives for each file
         result = detector(row.path)
         assert result.raw_score == pytest.approx(row.raw_score, rel=1e-4)
         assert result.abnormal == row.decision
@@ -107,9 +108,13 @@ def test_heat_maps_of_a_cropped_image_are_refused(tmp_path):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a run with artificial anomalies in validation and test."""
+    """Folder of a run with synthetic anomalies in validation and test."""
     return trained(
-        tmp_path_factory.mktemp("small"), "Autoencoder", "Phantom", "--data.init_args.artificial", "[noise:0.3, blob]"
+        tmp_path_factory.mktemp("small"),
+        "Autoencoder",
+        "Phantom",
+        "--data.init_args.synthetic_anomalies",
+        "[noise:0.3, blob]",
     )
 
 

@@ -44,7 +44,7 @@ def test_strips_have_the_values_of_one_step(first, monkeypatch):
     for number in range(first, first + 40):
         where, seen = in_all(number)
         expected = plain(where, seen, -np.inf)
-        np.testing.assert_array_equal(where.back(seen, -np.inf), expected)
+        np.testing.assert_array_equal(where.to_original(seen, -np.inf), expected)
         pixel = (np.float32(0.1), np.float32(0.25))
         image = np.zeros((*seen.shape, 3), np.float32)
         result = Result(
@@ -69,11 +69,11 @@ def test_a_large_image_has_strips_and_the_same_values(shape):
     seen = np.random.default_rng(0).random((5, 64), dtype=np.float32)
     where = Placement(shape, 0, 0, *shape)
     assert len(list(where.parts(seen, 0.0))) > 1
-    np.testing.assert_array_equal(where.back(seen, 0.0), plain(where, seen, 0.0))
+    np.testing.assert_array_equal(where.to_original(seen, 0.0), plain(where, seen, 0.0))
 
 
 def test_a_map_that_is_not_finite_comes_back_as_in_one_step():
     seen = np.random.default_rng(0).random((40, 40), dtype=np.float32)
     seen[3, 4], seen[20, 30] = np.inf, np.nan
     where = Placement((1300, 1300), 0, 0, 1300, 1300)
-    np.testing.assert_array_equal(where.back(seen, 0.0), plain(where, seen, 0.0))
+    np.testing.assert_array_equal(where.to_original(seen, 0.0), plain(where, seen, 0.0))

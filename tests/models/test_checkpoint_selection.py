@@ -19,6 +19,7 @@ from torch import nn
 
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.decision.rules import choose_threshold
+from medanomaly.evidence import predictions as tables
 from medanomaly.models.checkpoint_selection import AUCp, NormalsEarlyStopping
 from medanomaly.models.module import MedicalModel
 
@@ -134,7 +135,7 @@ def test_the_epoch_with_the_highest_aucp_is_tested_with_its_own_threshold(tmp_pa
     threshold = choose_threshold("quantile", 0.95, raw[~abnormal], raw[abnormal])
     assert model.post_processor.record()["threshold"] == pytest.approx(threshold, rel=1e-5)
     folder = folder_of(run)
-    predictions = pd.read_csv(folder / "predictions.csv")
+    predictions = tables.read(folder / "predictions.csv")
     np.testing.assert_allclose(predictions["raw_score"], scores(model, data, "test")[0], rtol=1e-5)
     assert ((predictions["raw_score"] > threshold * (1 + 1e-6)) == predictions["decision"]).all()
     # What each epoch reached, and the chosen beside the last: labels are only reported.
@@ -240,9 +241,9 @@ def test_one_class_gives_finite_values_and_no_auroc(tmp_path):
 
 def test_unlabelled_images_are_seen_though_the_decision_uses_normals_alone(tmp_path):
     choice = AUCp()
-    data = frames(tmp_path, validation="normal", artificial="noise:0.3")
+    data = frames(tmp_path, validation="normal", synthetic_anomalies="noise:0.3")
     engine(tmp_path, choice, epochs=1).fit(Scripted(SCRIPT), datamodule=data)
-    assert choice.rows[0]["unlabelled"] == 24  # 12 normal, 12 bleeding, no artificial one
+    assert choice.rows[0]["unlabelled"] == 24  # 12 normal, 12 bleeding, no synthetic one
     few = AUCp(at_most=5)
     engine(tmp_path, few, epochs=1).fit(Scripted(SCRIPT), datamodule=data)
     assert few.rows[0]["unlabelled"] == few.rows[0]["train_normals"] == 5

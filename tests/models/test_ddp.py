@@ -60,8 +60,8 @@ def train(name: str, work: Path, devices: int, batch: int = 16, epochs: int = 3,
     """
     labelled = {"training": "labelled", "train_bleeding": 16} if name == "Classifier" else {"validation": "normal"}
     options: dict[str, Any] = {
-        "train": 45, "val": 21, "test": 17, "image_size": 32, "eval_batch_size": 5, "artificial": "noise:0.2",
-        "artificial_splits": "test", "root": work / "frames", **labelled, **data,
+        "train": 45, "val": 21, "test": 17, "image_size": 32, "eval_batch_size": 5, "synthetic_anomalies": "noise:0.2",
+        "synthetic_splits": "test", "root": work / "frames", **labelled, **data,
     }  # fmt: skip
     options["train_batch_size"] = batch // devices
     trainer: dict[str, Any] = {

@@ -7,7 +7,7 @@ from anomalib.engine import Engine
 import medanomaly.data as data
 from medanomaly.edge.detector import core
 from medanomaly.export.write_bundle import to_openvino
-from medanomaly.models.positive import positive_score
+from medanomaly.models.error_maps import positive_score
 from medanomaly_adversarial_autoencoder import AdversarialAutoencoder
 from medanomaly_adversarial_autoencoder.criterion import Criterion
 from medanomaly_adversarial_autoencoder.rejection import Rejection

@@ -14,7 +14,7 @@ from tools.reproduce.cells import Cells
 from tools.reproduce.figures import decided, decisions, sensitivity_at
 from tools.reproduce.gi_bleeding import with_share
 from tools.reproduce.inputs import data_digest
-from tools.reproduce.places import Places, hashes, lacking
+from tools.reproduce.paths import Paths, hashes, lacking
 from tools.reproduce.splits import by_image
 from tools.reproduce.system import Section, System
 from tools.reproduce.systems import SYSTEMS
@@ -25,11 +25,11 @@ AE = Training("ae", "configs/ae_wce.yaml", {"--data.init_args.image_size": "32"}
 
 
 @pytest.fixture
-def places(tmp_path, monkeypatch):
+def paths(tmp_path, monkeypatch):
     (tmp_path / "data" / "set").mkdir(parents=True)
     (tmp_path / "data" / "set" / "a.csv").write_text("path\n")
     monkeypatch.setenv("MEDANOMALY_DATA", str(tmp_path / "data"))
-    return Places.of(quick=False, out=tmp_path / "out")
+    return Paths.of(quick=False, out=tmp_path / "out")
 
 
 def cell_of(training, seed, quick=False, value=0.8):
@@ -61,14 +61,18 @@ def test_class_is_named_before_its_options():
 
 
 def test_printed_command_is_one_for_the_shell():
-    training = Training("t", AE.config, {"--data.init_args.artificial": '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'})
+    training = Training(
+        "t", AE.config, {"--data.init_args.synthetic_anomalies": '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'}
+    )
     printed = training.printed(0)
     assert printed.startswith("python -m medanomaly.cli train --config configs/ae_wce.yaml ")
     words = shlex.split(printed)
-    assert words[words.index("--data.init_args.artificial") + 1] == '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'
+    assert (
+        words[words.index("--data.init_args.synthetic_anomalies") + 1] == '["noise:0.2", "foreign:$MEDANOMALY_DATA/x"]'
+    )
 
 
-def test_finished_cells_are_used_again_until_something_changes(places, monkeypatch):
+def test_finished_cells_are_used_again_until_something_changes(paths, monkeypatch):
     calls = []
 
     def measured(training, seed, quick):
@@ -77,21 +81,21 @@ def test_finished_cells_are_used_again_until_something_changes(places, monkeypat
 
     monkeypatch.setattr(running, "measure", measured)
     work = [("system", AE)]
-    assert running.run_all(work, places, 0) == {}
-    assert running.run_all(work, places, 0) == {}
+    assert running.run_all(work, paths, 0) == {}
+    assert running.run_all(work, paths, 0) == {}
     assert calls == [("ae", 0)]
-    running.run_all(work, places, 0, fresh=True)
-    running.run_all(work, places, 1)
+    running.run_all(work, paths, 0, fresh=True)
+    running.run_all(work, paths, 1)
     changed = Training(AE.name, AE.config, {"--data.init_args.image_size": "64"}, data=AE.data)
-    running.run_all([("system", changed)], places, 0)
+    running.run_all([("system", changed)], paths, 0)
     assert calls == [("ae", 0), ("ae", 0), ("ae", 1), ("ae", 0)]
-    assert cells.read(places, "system", AE, 0) is None
+    assert cells.read(paths, "system", AE, 0) is None
 
 
 @pytest.fixture
-def listed(places):
+def listed(paths):
     """A training whose images are there, and the folder that it names."""
-    root = places.out.parent / "data" / "set"
+    root = paths.out.parent / "data" / "set"
     rng = np.random.default_rng(0)
     lines = ["path,label,group,split"]
     for i, split in enumerate(["train", "val", "test", "test"]):
@@ -112,7 +116,7 @@ def other_split(root):
 
 
 @pytest.mark.parametrize("change", [other_split, other_pixels])
-def test_cells_of_other_data_are_run_anew_and_not_shown(places, listed, monkeypatch, change):
+def test_cells_of_other_data_are_run_anew_and_not_shown(paths, listed, monkeypatch, change):
     training, root = listed
     calls = []
 
@@ -122,27 +126,27 @@ def test_cells_of_other_data_are_run_anew_and_not_shown(places, listed, monkeypa
 
     monkeypatch.setattr(running, "measure", measured)
     work = [("system", training)]
-    running.run_all(work, places, 0)
-    running.run_all(work, places, 0)
+    running.run_all(work, paths, 0)
+    running.run_all(work, paths, 0)
     assert calls == ["listed"]
     change(root)
-    assert cells.read(places, "system", training, 0) is None
-    found = Cells.load(places, "system", [training], 0)
+    assert cells.read(paths, "system", training, 0) is None
+    found = Cells.load(paths, "system", [training], 0)
     assert found.figure("listed", "auroc") == Missing("not run on the present data yet")
-    running.run_all(work, places, 0)
+    running.run_all(work, paths, 0)
     assert calls == ["listed", "listed"]
-    assert "listed" in Cells.load(places, "system", [training], 0)
+    assert "listed" in Cells.load(paths, "system", [training], 0)
 
 
-def test_cells_are_shown_where_their_data_are_not(places, listed, monkeypatch):
+def test_cells_are_shown_where_their_data_are_not(paths, listed, monkeypatch):
     training, _ = listed
-    cells.write(places, "system", training, 0, cell_of(training, 0) | {"data_sha256": data_digest(training, 0, False)})
+    cells.write(paths, "system", training, 0, cell_of(training, 0) | {"data_sha256": data_digest(training, 0, False)})
     monkeypatch.delenv("MEDANOMALY_DATA")
     assert data_digest(training, 0, False) is None
-    assert "listed" in Cells.load(places, "system", [training], 0)
+    assert "listed" in Cells.load(paths, "system", [training], 0)
 
 
-def test_digest_knows_prepared_lists_further_tests_and_files_that_are_needed(places, listed):
+def test_digest_knows_prepared_lists_further_tests_and_files_that_are_needed(paths, listed):
     training, root = listed
     first = data_digest(training, 0, False)
 
@@ -162,7 +166,7 @@ def test_digest_knows_prepared_lists_further_tests_and_files_that_are_needed(pla
     assert data_digest(training, 0, False) == first
 
 
-def test_one_that_fails_leaves_the_others(places, monkeypatch):
+def test_one_that_fails_leaves_the_others(paths, monkeypatch):
     def measured(training, seed, quick):
         if training.name == "bad":
             raise RuntimeError("diverged")
@@ -170,67 +174,67 @@ def test_one_that_fails_leaves_the_others(places, monkeypatch):
 
     monkeypatch.setattr(running, "measure", measured)
     bad = Training("bad", AE.config)
-    failed = running.run_all([("system", bad), ("system", AE)], places, 0)
+    failed = running.run_all([("system", bad), ("system", AE)], paths, 0)
     assert failed == {("system", "bad"): "RuntimeError: diverged"}
-    assert cells.read(places, "system", AE, 0)
+    assert cells.read(paths, "system", AE, 0)
 
 
-def test_absent_data_are_said_and_not_run(places, monkeypatch):
+def test_absent_data_are_said_and_not_run(paths, monkeypatch):
     monkeypatch.setattr(running, "measure", lambda *_: pytest.fail("ran without its data"))
     absent = Training("far", AE.config, data=("$MEDANOMALY_DATA/octmnist/octmnist.npz",))
-    assert running.run_all([("system", absent)], places, 0) == {}
-    found = Cells.load(places, "system", [absent], 0)
+    assert running.run_all([("system", absent)], paths, 0) == {}
+    found = Cells.load(paths, "system", [absent], 0)
     assert found.figure("far", "auroc") == Missing("not measured: data absent (octmnist/octmnist.npz)")
 
 
-def test_figures_that_an_older_cell_lacks_are_said(places):
-    cells.write(places, "system", AE, 0, cell_of(AE, 0))
-    found = Cells.load(places, "system", [AE], 0)
+def test_figures_that_an_older_cell_lacks_are_said(paths):
+    cells.write(paths, "system", AE, 0, cell_of(AE, 0))
+    found = Cells.load(paths, "system", [AE], 0)
     assert found.figure("ae", "new") == Missing("not read: run the row with --fresh")
     assert best(found, ["ae"], "new") is None
 
 
-def test_lacking_weights_and_variables(places, monkeypatch):
+def test_lacking_weights_and_variables(paths, monkeypatch):
     assert lacking(["$MEDANOMALY_DATA/set/a.csv"]) is None
     assert lacking(["$MEDANOMALY_DATA/set/b.csv|set/a.csv"]) is None
     monkeypatch.delenv("MEDANOMALY_WEIGHTS", raising=False)
     assert lacking(["$MEDANOMALY_WEIGHTS/x.safetensors"]) == "not measured: $MEDANOMALY_WEIGHTS is not set"
-    monkeypatch.setenv("MEDANOMALY_WEIGHTS", str(places.out))
+    monkeypatch.setenv("MEDANOMALY_WEIGHTS", str(paths.out))
     assert lacking(["$MEDANOMALY_WEIGHTS/x.safetensors"]) == "not measured: weights absent (x.safetensors)"
 
 
-def test_data_are_hashed(places):
+def test_data_are_hashed(paths):
     assert hashes() == {}
-    data = places.out.parent / "data" / "set" / "split.csv"
+    data = paths.out.parent / "data" / "set" / "split.csv"
     data.write_text("path,label\n")
     assert list(hashes()) == ["set/split.csv"]
 
 
 def tiny(training):
-    def section(found, _places):
+    def section(found, _paths):
         return Section(["Words.", Table("T", ("row", "AUROC"), [["`ae`", found.figure("ae", "auroc")]])])
 
     return System("system", "A system", [training], section)
 
 
-def test_page_shows_another_seed_beside_the_first(places):
+def test_page_shows_another_seed_beside_the_first(paths):
     for seed, value in ((0, 0.8), (1, 0.82), (2, 0.87), (3, 0.95)):
-        cells.write(places, "system", AE, seed, cell_of(AE, seed, value=value))
-    page.write([tiny(AE)], places, 0, {})
-    text = places.page.read_text()
+        cells.write(paths, "system", AE, seed, cell_of(AE, seed, value=value))
+    page.write([tiny(AE)], paths, 0, {})
+    text = paths.page.read_text()
     assert "| `ae` | 0.800 (0.750 to 0.850) |" in text
     assert "| 0.820 (0.770 to 0.870) | 1 | yes |" in text
     assert "| 2 | no, but the intervals overlap |" in text
     assert "| 3 | no |" in text
     assert "1 of 3 lie in the interval, 1 do not overlap with it." in text
-    assert str(places.out.parent) not in text
-    assert json.loads(places.table("system").read_text())["tables"][0]["title"] == "T"
-    assert places.plot("system").is_file()
+    assert str(paths.out.parent) not in text
+    assert json.loads(paths.table("system").read_text())["tables"][0]["title"] == "T"
+    assert paths.plot("system").is_file()
 
 
-def test_every_section_stands_without_a_single_cell(places):
-    page.write(SYSTEMS, places, 0, {})
-    lines = places.page.read_text().splitlines()
+def test_every_section_stands_without_a_single_cell(paths):
+    page.write(SYSTEMS, paths, 0, {})
+    lines = paths.page.read_text().splitlines()
     assert sum(line.startswith("## ") for line in lines) == 5
     for row, what in (
         ("octmnist", "octmnist/octmnist.npz"),
@@ -248,13 +252,13 @@ def test_rows_are_unique_and_their_configurations_there():
 
 
 def test_quick_results_lie_elsewhere():
-    assert Places.of(quick=True).page.parent.name == "reproduce_quick"
-    assert Places.of(quick=False).page.name == "RESULTS.md"
+    assert Paths.of(quick=True).page.parent.name == "reproduce_quick"
+    assert Paths.of(quick=False).page.name == "RESULTS.md"
 
 
-def test_unknown_rows_are_refused(places, capsys):
+def test_unknown_rows_are_refused(paths, capsys):
     with pytest.raises(SystemExit):
-        command.main([tiny(AE)], ["--rows", "nothing", "--out", str(places.out)])
+        command.main([tiny(AE)], ["--rows", "nothing", "--out", str(paths.out)])
     assert "no row nothing in system; rows: ae" in capsys.readouterr().err
 
 

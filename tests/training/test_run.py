@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from medanomaly.evidence import predictions as tables
 from medanomaly.export import TestedRun
 from medanomaly.training.command_line import run as command
 
@@ -21,7 +22,7 @@ def test_the_run_folder_holds_everything(tiny_run):
 
 
 def test_figures_equal_scikit_learn_on_the_predictions(tiny_run):
-    table = pd.read_csv(tiny_run / "predictions.csv")
+    table = tables.read(tiny_run / "predictions.csv")
     evidence = json.loads((tiny_run / "evidence.json").read_text())
     auroc = evidence["image"]["auroc"]
     assert auroc["value"] == pytest.approx(roc_auc_score(table["abnormal"], table["raw_score"]), abs=1e-9)

@@ -43,7 +43,10 @@ CASES = {
     "on error": (["--data.init_args.on_error", "skp"], ["--data.init_args.on_error skp", "raise, skip", "mean skip?"]),
     "training": (["--data.init_args.training", "labeled"], ["training labeled", "normal, labelled", "mean labelled?"]),
     "contamination": (["--data.init_args.contamination", "0.7"], ["contamination 0.7", "0 to 0.5"]),
-    "artificial": (["--data.init_args.artificial", "cutpast"], ["artificial cutpast", "blur", "mean cutpaste?"]),
+    "synthetic anomalies": (
+        ["--data.init_args.synthetic_anomalies", "cutpast"],
+        ["synthetic_anomalies cutpast", "blur", "mean cutpaste?"],
+    ),
     "image size": (["--data.init_args.image_size", "0"], ["--data.init_args.image_size 0", "positive"]),
     "score": (["--model.init_args.score", "tops"], ["--model.init_args.score tops", "mean, top", "Did you mean top?"]),
     "several names": (["--model.width", "0", "--model.stages", "2"], ["--model.width 0", "stages, width, latent"]),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import yaml
 from tools.reproduce.cells import Cells
-from tools.reproduce.places import HOME
+from tools.reproduce.paths import HOME
 
 #: Models that learn from normal images alone.
 ONE_CLASS = ("Autoencoder", "AdversarialAutoencoder", "PerceptualAutoencoder", "VariationalAutoencoder")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tools.reproduce.inputs import data_digest
-from tools.reproduce.places import Places
+from tools.reproduce.paths import Paths
 from tools.reproduce.tables import Figure, Missing
 from tools.reproduce.training import Training
 
@@ -16,28 +16,28 @@ NOT_RUN = "not run yet"
 DATA_CHANGED = "not run on the present data yet"
 
 
-def read(places: Places, system: str, training: Training, seed: int) -> dict[str, Any] | None:
+def read(paths: Paths, system: str, training: Training, seed: int) -> dict[str, Any] | None:
     """A finished cell of the present configuration, command and data, or None."""
-    return _read(places, system, training, seed)[0]
+    return _read(paths, system, training, seed)[0]
 
 
-def _read(places: Places, system: str, training: Training, seed: int) -> tuple[dict[str, Any] | None, str]:
+def _read(paths: Paths, system: str, training: Training, seed: int) -> tuple[dict[str, Any] | None, str]:
     """A cell, or None and why: there is none, or it no longer holds. Data that are not here cannot be compared."""
-    path = places.cell(system, training.name, seed)
+    path = paths.cell(system, training.name, seed)
     if not path.is_file():
         return None, NOT_RUN
     cell = json.loads(path.read_text(encoding="utf-8"))
-    if cell["key"] != training.key(seed, places.quick):
+    if cell["key"] != training.key(seed, paths.quick):
         return None, NOT_RUN
-    here = data_digest(training, seed, places.quick)
+    here = data_digest(training, seed, paths.quick)
     if here is not None and cell.get("data_sha256") != here:
         return None, DATA_CHANGED
     return cell, ""
 
 
-def write(places: Places, system: str, training: Training, seed: int, cell: Mapping[str, Any]) -> None:
+def write(paths: Paths, system: str, training: Training, seed: int, cell: Mapping[str, Any]) -> None:
     """Keep a cell."""
-    path = places.cell(system, training.name, seed)
+    path = paths.cell(system, training.name, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(cell, indent=1, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
@@ -60,19 +60,19 @@ class Cells:
     quick: bool = False
 
     @classmethod
-    def load(cls, places: Places, system: str, trainings: Sequence[Training], seed: int) -> Cells:
+    def load(cls, paths: Paths, system: str, trainings: Sequence[Training], seed: int) -> Cells:
         """Read what is there; a row without a cell says whether its data are absent or it has not been run."""
         found, missing = {}, {}
         for training in trainings:
             absent = training.absent()
-            cell, why = _read(places, system, training, seed)
+            cell, why = _read(paths, system, training, seed)
             if cell is not None:
                 found[training.name] = cell
-            elif places.quick and training.quick is None and absent is None:
+            elif paths.quick and training.quick is None and absent is None:
                 missing[training.name] = "left out by --quick"
             else:
                 missing[training.name] = absent or why
-        return cls(found, missing, seed, places.quick)
+        return cls(found, missing, seed, paths.quick)
 
     def __contains__(self, row: str) -> bool:
         """Whether the row has been measured."""

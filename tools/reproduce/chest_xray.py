@@ -12,7 +12,7 @@ from typing import Any
 from tools.reproduce.cells import Cells
 from tools.reproduce.command import main
 from tools.reproduce.figures import Tested, decided, decisions, usual, warnings
-from tools.reproduce.places import DATA, Places
+from tools.reproduce.paths import DATA, Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.system import Section, System, told
 from tools.reproduce.tables import Table
@@ -54,9 +54,9 @@ def _trainings() -> list[Training]:
     return [*made, Training("nih_effusion", CONFIG, nih, read, NIH, minutes=60)]
 
 
-def section(cells: Cells, places: Places) -> Section:
+def section(cells: Cells, paths: Paths) -> Section:
     """The section of the page."""
-    del places
+    del paths
     rows = [*ROWS, "nih_effusion"]
     what_of = {**{name: what for name, (what, _) in ROWS.items()}, "nih_effusion": "NIH ChestX-ray14, effusion"}
     table = Table(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.reproduce import page
-from tools.reproduce.places import Places
+from tools.reproduce.paths import Paths
 from tools.reproduce.running import console, run_all
 from tools.reproduce.system import System
 from tools.reproduce.training import Training
@@ -37,7 +37,7 @@ def main(systems: Sequence[System], argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=None, help="another folder for cells, tables, plots and page")
     parser.add_argument("--write", action="store_true", help="train nothing, write from the cells that are there")
     args = parser.parse_args(argv)
-    places = Places.of(args.quick, args.out)
+    paths = Paths.of(args.quick, args.out)
     work = [(system.name, training) for system in systems for training in system.trainings]
     if args.rows:
         unknown = sorted(set(args.rows) - {training.name for _, training in work})
@@ -47,15 +47,15 @@ def main(systems: Sequence[System], argv: Sequence[str] | None = None) -> int:
         work = [(system, training) for system, training in work if training.name in args.rows]
     start = time.monotonic()
     try:
-        failed = {} if args.write else run_all(_longest_first(work), places, args.seed, args.fresh, args.jobs)
+        failed = {} if args.write else run_all(_longest_first(work), paths, args.seed, args.fresh, args.jobs)
     except KeyboardInterrupt:
         console.print("Stopped. The next run goes on from the cells that are there.")
         return 130
-    page.write(SYSTEMS, places, SHOWN_SEED, failed)
+    page.write(SYSTEMS, paths, SHOWN_SEED, failed)
     minutes = (time.monotonic() - start) / 60
     if args.quick:
         console.print("Made with --quick: a few training steps. No figure is a result.")
-    console.print(f"{places.page} written after {minutes:.1f} minutes; {len(failed)} trainings failed.")
+    console.print(f"{paths.page} written after {minutes:.1f} minutes; {len(failed)} trainings failed.")
     return 1 if failed else 0
 
 

@@ -124,7 +124,7 @@ def sensitivity_at(rows: pd.DataFrame, false_positive_rate: float) -> dict[str, 
     """Sensitivity where the rows' own normals have a false-positive rate: a point of the ROC, chosen by no one.
 
     Args:
-        rows: Test images; artificial ones are best left out first.
+        rows: Test images; synthetic ones are best left out first.
         false_positive_rate: In (0, 1).
     """
     ranked = rows.assign(raw_score=ranking_scores(rows))

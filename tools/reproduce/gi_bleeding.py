@@ -15,7 +15,7 @@ from tools.reproduce.candidates import best, one_class_configs
 from tools.reproduce.cells import Cells
 from tools.reproduce.command import main
 from tools.reproduce.figures import Tested, decided, decisions, pixel_figures, usual
-from tools.reproduce.places import DATA, Places
+from tools.reproduce.paths import DATA, Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.splits import exact_masks
 from tools.reproduce.system import Section, System, told
@@ -133,9 +133,9 @@ def _line(what: str, at: float, precision: float, recall: float, f1: float, rate
     return [what, *(Figure(number) for number in (at, precision, recall, f1, rate)), area]
 
 
-def section(cells: Cells, places: Places) -> Section:
+def section(cells: Cells, paths: Paths) -> Section:
     """The section of the page."""
-    del places
+    del paths
     winner = best(cells, CANDIDATES)
     rows = [*PLAIN, *CANDIDATES, *(f"{name}_unseen" for name in CANDIDATES)]
     ranking = Table(

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
-from tools.reproduce.places import DATA, expand, folder
+from tools.reproduce.paths import DATA, expand, folder
 from tools.reproduce.training import LOOKS, Training
 
 from medanomaly.data.dataset_digest import content_of, file_lines

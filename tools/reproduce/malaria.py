@@ -14,7 +14,7 @@ from tools.reproduce import latent
 from tools.reproduce.cells import Cells
 from tools.reproduce.command import main
 from tools.reproduce.figures import Tested, auroc, decided, decisions, usual
-from tools.reproduce.places import DATA, Places
+from tools.reproduce.paths import DATA, Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.splits import groups, random_malaria
 from tools.reproduce.system import Section, System, told
@@ -137,7 +137,7 @@ def _trainings() -> list[Training]:
     return made
 
 
-def section(cells: Cells, places: Places) -> Section:
+def section(cells: Cells, paths: Paths) -> Section:
     """The section of the page."""
     grid = [_name(method, share) for method, share in product(METHODS, SHARES)]
     names = ("density", "reconstruction")
@@ -198,7 +198,7 @@ def section(cells: Cells, places: Places) -> Section:
     facts = {row: cells.found[row]["facts"] for row in drawn if row in cells and cells.fact(row, "losses")}
     if facts:
         plots["malaria_latent"] = "Loss curves, codes of test images, and the density criterion by class"
-        latent.draw(facts, places.plot("malaria_latent"))
+        latent.draw(facts, paths.plot("malaria_latent"))
     shown = ("vgg16", "plain_0", "adversarial_0", "rejection_0", "plain_5", "adversarial_5", "rejection_5")
     points = [Point(f"balanced accuracy, {row}, either", cells.figure(row, "balanced_accuracy")) for row in shown]
     points += [Point(f"AUROC, {row}", cells.figure(row, "auroc")) for pair in pairs for row in pair]

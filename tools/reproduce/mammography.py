@@ -13,7 +13,7 @@ from tools.reproduce.candidates import best, one_class_configs
 from tools.reproduce.cells import Cells
 from tools.reproduce.command import main
 from tools.reproduce.figures import Tested, decided, decisions, pixel_figures, usual, warnings
-from tools.reproduce.places import DATA, Places
+from tools.reproduce.paths import DATA, Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.system import Section, System, told
 from tools.reproduce.tables import Table
@@ -64,9 +64,9 @@ def _trainings() -> list[Training]:
     return made
 
 
-def section(cells: Cells, places: Places) -> Section:
+def section(cells: Cells, paths: Paths) -> Section:
     """The section of the page."""
-    del places
+    del paths
     winner = best(cells, CANDIDATES)
     rows = ["plain", *CANDIDATES, "rsna"]
     figures = Table(

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 from tools.reproduce.cells import Cells
-from tools.reproduce.places import HOME, Places, hashes
+from tools.reproduce.paths import HOME, Paths, hashes
 from tools.reproduce.plots import claims
 from tools.reproduce.system import Section, System
 from tools.reproduce.tables import Figure, Missing, Table, Value
@@ -30,43 +30,43 @@ on the logit scale, those of shares are Wilson's, those of balanced accuracy New
 _QUICK = "> **Made with `--quick`**: a few training steps, to see that everything runs. No figure here is a result.\n"
 
 
-def write(systems: Sequence[System], places: Places, seed: int, failed: Mapping[tuple[str, str], str]) -> None:
+def write(systems: Sequence[System], paths: Paths, seed: int, failed: Mapping[tuple[str, str], str]) -> None:
     """Write page, tables and plots from the cells that are there.
 
     Args:
         systems: In the page's order.
-        places: Where cells are and results go.
+        paths: Where cells are and results go.
         seed: The seed that the tables show; cells of other seeds are set beside it.
         failed: System and row of trainings that failed, with what they said.
     """
-    parts = [_HEAD, *([_QUICK] if places.quick else []), _made(systems, places, seed)]
+    parts = [_HEAD, *([_QUICK] if paths.quick else []), _made(systems, paths, seed)]
     for number, system in enumerate(systems, start=1):
-        found = Cells.load(places, system.name, system.trainings, seed)
+        found = Cells.load(paths, system.name, system.trainings, seed)
         lost = {row: "failed" for name, row in failed if name == system.name}
-        shown = Cells(found.found, {**found.missing, **lost}, seed, places.quick)
-        section = system.section(shown, places)
-        claims(section.points, system.title, places.plot(system.name))
-        again = seeds(system, places, shown)
+        shown = Cells(found.found, {**found.missing, **lost}, seed, paths.quick)
+        section = system.section(shown, paths)
+        claims(section.points, system.title, paths.plot(system.name))
+        again = seeds(system, paths, shown)
         tables = [*section.tables, *([again] if again else [])]
-        path = places.table(system.name)
+        path = paths.table(system.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         record = {"system": system.name, "title": system.title, "tables": [table.record() for table in tables]}
         path.write_text(json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        parts.append(_section(number, system, section, again, shown, places))
+        parts.append(_section(number, system, section, again, shown, paths))
     text = "\n".join(parts)
-    places.page.parent.mkdir(parents=True, exist_ok=True)
-    places.page.write_text(text, encoding="utf-8")
+    paths.page.parent.mkdir(parents=True, exist_ok=True)
+    paths.page.write_text(text, encoding="utf-8")
 
 
-def seeds(system: System, places: Places, cells: Cells) -> Table | None:
+def seeds(system: System, paths: Paths, cells: Cells) -> Table | None:
     """The compared figures of all seeds, and whether the others lie in the interval of the shown one; None without."""
     rows: list[list[Value]] = []
     others = sorted(
-        {int(path.stem.rpartition("-")[2]) for path in (places.out / "cells" / system.name).glob("*.json")}
+        {int(path.stem.rpartition("-")[2]) for path in (paths.out / "cells" / system.name).glob("*.json")}
         - {cells.seed}
     )
     for seed in others:
-        other = Cells.load(places, system.name, system.trainings, seed)
+        other = Cells.load(paths, system.name, system.trainings, seed)
         for row in (training.name for training in system.trainings if training.name in cells):
             for name in system.compared:
                 first, second = cells.figure(row, name), other.figure(row, name)
@@ -97,10 +97,10 @@ def _verdict(first: Figure, second: Figure) -> str:
     return "no" if apart else "no, but the intervals overlap"
 
 
-def _section(number: int, system: System, section: Section, again: Table | None, cells: Cells, places: Places) -> str:
+def _section(number: int, system: System, section: Section, again: Table | None, cells: Cells, paths: Paths) -> str:
     blocks = [block.markdown() if isinstance(block, Table) else block + "\n" for block in section.blocks]
     plots = {system.name: "Claims and measured figures", **section.plots}
-    pictures = [f"![{caption}]({_link(places.plot(name), places)})\n" for name, caption in plots.items()]
+    pictures = [f"![{caption}]({_link(paths.plot(name), paths)})\n" for name, caption in plots.items()]
     commands = [
         f"- `{row}` ({cell['seconds']} s, {cell['date']}): `{cell['command']}`" for row, cell in cells.found.items()
     ]
@@ -119,12 +119,12 @@ def _section(number: int, system: System, section: Section, again: Table | None,
     )
 
 
-def _link(path: Path, places: Places) -> str:
-    return path.relative_to(places.page.parent).as_posix()
+def _link(path: Path, paths: Paths) -> str:
+    return path.relative_to(paths.page.parent).as_posix()
 
 
-def _made(systems: Sequence[System], places: Places, seed: int) -> str:
-    loaded = [Cells.load(places, system.name, system.trainings, seed).found for system in systems]
+def _made(systems: Sequence[System], paths: Paths, seed: int) -> str:
+    loaded = [Cells.load(paths, system.name, system.trainings, seed).found for system in systems]
     cells = [cell for found in loaded for cell in found.values()]
     versions: dict[str, str] = cells[0]["versions"] if cells else {}
     minutes = sum(cell["seconds"] for cell in cells) / 60

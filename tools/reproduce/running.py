@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tools.reproduce import cells
 from tools.reproduce.figures import Tested
 from tools.reproduce.inputs import data_digest
-from tools.reproduce.places import HOME, Places, expand
+from tools.reproduce.paths import HOME, Paths, expand
 from tools.reproduce.training import Training
 
 #: One thread a process: two processes on two cores get more done so than one with two threads.
@@ -30,13 +30,13 @@ console = Console(stderr=True)
 
 
 def run_all(
-    work: Sequence[tuple[str, Training]], places: Places, seed: int, fresh: bool = False, jobs: int = 2
+    work: Sequence[tuple[str, Training]], paths: Paths, seed: int, fresh: bool = False, jobs: int = 2
 ) -> dict[tuple[str, str], str]:
     """Run what is missing and can be run.
 
     Args:
         work: Systems' names and trainings, the longest first where that is known.
-        places: Where cells go.
+        paths: Where cells go.
         seed: The seed.
         fresh: Whether finished cells are run anew.
         jobs: Trainings at a time.
@@ -47,23 +47,23 @@ def run_all(
     todo = [
         (system, training)
         for system, training in work
-        if not (places.quick and training.quick is None)
+        if not (paths.quick and training.quick is None)
         and training.absent() is None
-        and (fresh or cells.read(places, system, training, seed) is None)
+        and (fresh or cells.read(paths, system, training, seed) is None)
     ]
     failed: dict[tuple[str, str], str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress, ThreadPoolExecutor(jobs) as pool:
         bar = progress.add_task("", total=len(todo))
         futures: dict[Future[dict[str, Any]], tuple[str, Training]] = {
-            pool.submit(measure, training, seed, places.quick): (system, training) for system, training in todo
+            pool.submit(measure, training, seed, paths.quick): (system, training) for system, training in todo
         }
         try:
             for future in as_completed(futures):
                 system, training = futures[future]
                 try:
                     cell = future.result()
-                    cells.write(places, system, training, seed, cell)
+                    cells.write(paths, system, training, seed, cell)
                     progress.console.print(f"{system} {training.name}, seed {seed}: {cell['seconds']} s")
                 except Exception as error:  # one that fails must not take the others with it
                     failed[system, training.name] = f"{type(error).__name__}: {error}"

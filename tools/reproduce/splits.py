@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tools.reproduce.places import DATA, folder
+from tools.reproduce.paths import DATA, folder
 
 
 def table(path: str) -> pd.DataFrame:

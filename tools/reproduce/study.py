@@ -1,4 +1,4 @@
-"""The study: one small autoencoder on MNIST, PneumoniaMNIST and OCTMNIST, and artificial anomalies.
+"""The study: one small autoencoder on MNIST, PneumoniaMNIST and OCTMNIST, and synthetic anomalies.
 
 python -m tools.reproduce.study [--quick] [--seed N] [--rows ROW …] [--fresh]
 """
@@ -15,7 +15,7 @@ from tools.reproduce.candidates import best, one_class_configs
 from tools.reproduce.cells import Cells
 from tools.reproduce.command import main
 from tools.reproduce.figures import Tested, auroc, decided, false_positives, flagged, sensitivity_at
-from tools.reproduce.places import DATA, Places
+from tools.reproduce.paths import DATA, Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.speed import images_per_second
 from tools.reproduce.system import Section, System, told
@@ -37,11 +37,11 @@ AS_COUNTED = {"mnist": "mnist", "pneumoniamnist": "pneumonia_both", "octmnist": 
 #: mean ± 2 sd of the binary cross-entropy of normal validation images; the raw score stays the error itself.
 RULE = {f"{MODEL}two_sided": "false", f"{POINT}rule": "sigma_two_sided", f"{POINT}value": "2"}
 SET = {"--data": "tools.reproduce.study_data.StudySet"}
-ARTIFICIAL = {
-    f"{LOOKS}artificial": json.dumps(["noise:0.2", f"foreign:{FASHION}"]),
-    f"{LOOKS}artificial_splits": "test",
+SYNTHETIC = {
+    f"{LOOKS}synthetic_anomalies": json.dumps(["noise:0.2", f"foreign:{FASHION}"]),
+    f"{LOOKS}synthetic_splits": "test",
 }
-TWICE = {f"{LOOKS}artificial_per_image": "2"}
+TWICE = {f"{LOOKS}synthetic_per_image": "2"}
 DIGITS = {
     f"{LOOKS}name": "mnist",
     f"{LOOKS}normal": json.dumps([str(digit) for digit in range(10)]),
@@ -53,7 +53,7 @@ CANDIDATES = one_class_configs("pneumoniamnist")
 
 
 def real(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows without the artificial anomalies."""
+    """Rows without the synthetic anomalies."""
     return rows[~rows["label"].str.startswith("artificial-")]
 
 
@@ -101,7 +101,7 @@ def _trainings() -> list[Training]:
     mnist = (f"{DATA}/mnist/train-images-idx3-ubyte.gz", FASHION)
     pneumonia = (f"{DATA}/pneumoniamnist/pneumoniamnist.npz", FASHION)
     oct_images = (f"{DATA}/octmnist/octmnist.npz", FASHION)
-    mine = {**SET, **RULE, **ARTIFICIAL}
+    mine = {**SET, **RULE, **SYNTHETIC}
     path = "configs/ae_study_{}.yaml".format
     made = [
         Training("mnist", path("mnist"), {**mine, **DIGITS}, read_study, mnist, minutes=2),
@@ -129,22 +129,22 @@ def _trainings() -> list[Training]:
             oct_images,
             minutes=2,
         ),
-        Training("ae_mnist", "configs/ae_mnist.yaml", {**SET, **ARTIFICIAL, **DIGITS}, read, mnist, minutes=2),
+        Training("ae_mnist", "configs/ae_mnist.yaml", {**SET, **SYNTHETIC, **DIGITS}, read, mnist, minutes=2),
     ]
     for name in CANDIDATES:
         minutes = 4 if name.startswith("perceptual") else 1.5
         quick: dict[str, str] | None = {} if name in ("ae_pneumoniamnist", "vae_pneumoniamnist") else None
         made.append(
             Training(
-                name, f"configs/{name}.yaml", {**ARTIFICIAL, **TWICE}, read, pneumonia, quick=quick, minutes=minutes
+                name, f"configs/{name}.yaml", {**SYNTHETIC, **TWICE}, read, pneumonia, quick=quick, minutes=minutes
             )
         )
     return made
 
 
-def section(cells: Cells, places: Places) -> Section:
+def section(cells: Cells, paths: Paths) -> Section:
     """The section of the page."""
-    del places
+    del paths
     winner = best(cells, CANDIDATES, "validation_at_5")
     blocks: list[str | Table] = [
         told("study"),
@@ -256,7 +256,7 @@ def _if_plain(cells: Cells, row: str, name: str) -> Value:
 
 
 SYSTEM = System(
-    "study", "The study: a 28 px autoencoder and artificial anomalies", _trainings(), section,
+    "study", "The study: a 28 px autoencoder and synthetic anomalies", _trainings(), section,
     ("fashion", "noise", "real", "false_positives", "auroc", "real_at_5"),
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ class StudySet(MedMnist):
     Args:
         train_images: Most normal training images, drawn by the seed; None for all.
         val_images: Likewise of validation.
-        test_images: Most normal test images, which are also what artificial anomalies are made from; None for all.
+        test_images: Most normal test images, which are also what synthetic anomalies are made from; None for all.
         both_classes: Pass the abnormal images of training and validation off as normal, as the study's count of 5,232
             PneumoniaMNIST images implies. ``label`` then says so.
         root, name, **kwargs: As for :class:`medanomaly_medmnist.MedMnist`.

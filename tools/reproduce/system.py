@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.reproduce.cells import Cells
-from tools.reproduce.places import Places
+from tools.reproduce.paths import Paths
 from tools.reproduce.plots import Point
 from tools.reproduce.tables import Table
 from tools.reproduce.training import Training
@@ -41,17 +41,17 @@ class System:
         name: Name of its script.
         title: Head of its section.
         trainings: What is trained.
-        section: Makes its section of its cells; draws further plots where the places say.
+        section: Makes its section of its cells; draws further plots where the paths say.
         compared: Figures that are compared between seeds.
     """
 
     name: str
     title: str
     trainings: Sequence[Training]
-    section: Callable[[Cells, Places], Section]
+    section: Callable[[Cells, Paths], Section]
     compared: tuple[str, ...] = ("auroc",)
 
 
 def told(name: str) -> str:
-    """What a system claims and where our data differ from its, as ``told/<name>.md`` says it."""
-    return (Path(__file__).parent / "told" / f"{name}.md").read_text(encoding="utf-8").rstrip()
+    """What a system claims and where our data differ from its, as ``claims/<name>.md`` says it."""
+    return (Path(__file__).parent / "claims" / f"{name}.md").read_text(encoding="utf-8").rstrip()

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tools.reproduce.places import DATA, HOME, WEIGHTS, expand, lacking
+from tools.reproduce.paths import DATA, HOME, WEIGHTS, expand, lacking
+
+from medanomaly.data.renamed_options import RENAMED
 
 MODEL, LOOKS = "--model.init_args.", "--data.init_args."
 POINT = f"{MODEL}post_processor.init_args."
@@ -35,7 +37,7 @@ class Training:
         options: Further command-line options by their names. Values may hold ``$MEDANOMALY_DATA`` and ``DIR/``, the
             folder of what ``prepare`` wrote.
         read: Takes the tested run, and by name those of ``also``, and gives what the cell keeps.
-        data: Files that must be there, see :func:`tools.reproduce.places.lacking`.
+        data: Files that must be there, see :func:`tools.reproduce.paths.lacking`.
         prepare: Writes what the options name into a folder, by the seed.
         also: Further tests of the trained weights, each by the options in which its data differ.
         quick: What ``--quick`` changes beside :data:`QUICK`; None leaves the row out of it.
@@ -87,8 +89,15 @@ class Training:
 
     def key(self, seed: int, quick: bool) -> str:
         """Of all that decides the figures: the configuration's values, whatever its comments, and the options."""
-        said = [self.values, self.all_options(seed, quick), {k: dict(v) for k, v in self.also.items()}]
+        also = {name: _as_measured(options) for name, options in self.also.items()}
+        said = [self.values, _as_measured(self.all_options(seed, quick)), also]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _as_measured(options: Mapping[str, str]) -> dict[str, str]:
+    """Options by the names of version 0.1.0: a cell's key outlives a change of name."""
+    old = {f"{LOOKS}{new}": f"{LOOKS}{name}" for name, new in RENAMED.items()}
+    return {old.get(name, name): value for name, value in options.items()}
 
 
 def rooted(path: str) -> dict[str, str]:

@@ -81,7 +81,7 @@ class Curve:
         return cls(DecisionFunction.of(bundle.card["operating_point"]), raw, abnormal)
 
     def cost(self, threshold: float) -> Cost:
-        """What is flagged above a threshold of the deciding score."""
+        """What is flagged above a threshold of the ranking score."""
 
         def share(scores: np.ndarray) -> Share | None:
             return Share(int((scores > np.float32(threshold)).sum()), len(scores)) if len(scores) else None
@@ -133,7 +133,7 @@ class Point:
 
     @classmethod
     def at(cls, own: DecisionFunction, threshold: float | None) -> Point:
-        """At a threshold of the deciding score; None for the bundle's own."""
+        """At a threshold of the ranking score; None for the bundle's own."""
         if threshold is None or np.float32(threshold) == own.threshold:
             return cls(own)
         return cls(replace(own, threshold=np.float32(threshold)), True)

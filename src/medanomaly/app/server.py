@@ -55,7 +55,7 @@ _room: Sessions | None = None
 _hosts: tuple[str, ...] | None = _LOCAL
 
 
-def room() -> Sessions:
+def sessions() -> Sessions:
     """That of this process, for the page."""
     if _room is None:
         raise ServeError("This page is started by `medanomaly app BUNDLE`, which opens the bundle first.")

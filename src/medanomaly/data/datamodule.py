@@ -18,6 +18,7 @@ from medanomaly.data.dataset import MedicalDataset, RowReader
 from medanomaly.data.image_cache import CachedImages, key_of, stamp
 from medanomaly.data.loaders import TableLoaders
 from medanomaly.data.plugin_table import DataError, PluginFailedError, listed
+from medanomaly.data.renamed_options import RENAMED, resolved
 from medanomaly.data.required_cells import NOTES
 from medanomaly.data.split_selection import SplitSelection
 from medanomaly.imaging import Preprocessing, decode
@@ -35,14 +36,14 @@ class MedicalDataModule(TableLoaders):
     Args:
         root: Folder of the data. By default ``$MEDANOMALY_DATA/<folder>``, else ``./datasets/<folder>``.
         image_size: Height and width in pixels that the model sees; one number for a square.
-        intensity: Intensity rule, see :class:`medanomaly.imaging.Reading`.
-        field_of_view: ``none`` or ``crop:N``, see :class:`medanomaly.imaging.Reading`.
+        intensity: Intensity rule, see :class:`medanomaly.imaging.Preprocessing`.
+        field_of_view: ``none`` or ``crop:N``, see :class:`medanomaly.imaging.Preprocessing`.
         colour: ``rgb`` or ``grey``.
         normal: Labels that count as normal, upper and lower case and blanks around them aside; every other label is
             abnormal.
         training: ``normal`` trains on normal images alone, ``labelled`` on the abnormal training images too.
         validation: ``labelled`` uses normal and abnormal validation images, ``normal`` the normal ones alone, as where
-            no abnormal image has been labelled yet (artificial anomalies stay, if asked for).
+            no abnormal image has been labelled yet (synthetic anomalies stay, if asked for).
         contamination: Share of the training images that are abnormal ones passed off as normal, for experiments.
         train_batch_size: Images in a training batch.
         eval_batch_size: Images in a validation or test batch.
@@ -50,14 +51,15 @@ class MedicalDataModule(TableLoaders):
             they would only copy.
         cache_mb: Keep a split's images in memory if it needs at most so many MiB.
         cache_dir: Folder where a split that does not fit is kept as it was read, for later runs too; None for nowhere.
-        seed: Seed of splits and of artificial anomalies; None for the command's ``--seed``, 0 where there is none.
+        seed: Seed of splits and of synthetic anomalies; None for the command's ``--seed``, 0 where there is none.
         train_augmentations: A torchvision v2 transform applied to training images.
-        artificial: Artificial anomalies added to validation and test: ``noise:0.2``, ``cutpaste``, ``blur:3``,
-            ``blob:0.4``, ``foreign:PATH``, or a list of them; see :mod:`medanomaly.data.synthetic_anomalies`.
-        artificial_splits: Splits that they are added to: ``val``, ``test`` or both.
-        artificial_per_image: Copies of each kind that are made of each normal image.
+        synthetic_anomalies: Anomalies that are made and added to validation and test: ``noise:0.2``, ``cutpaste``,
+            ``blur:3``, ``blob:0.4``, ``foreign:PATH``, or a list; see :mod:`medanomaly.data.synthetic_anomalies`.
+        synthetic_splits: Splits that they are added to: ``val``, ``test`` or both.
+        synthetic_per_image: Copies of each kind that are made of each normal image.
         on_error: ``raise`` stops at the first image that cannot be read; ``skip`` reads all images first, leaves out
             those that cannot be read, and lists them in :attr:`skipped` and in the evidence.
+        artificial, artificial_splits, artificial_per_image: Old names of ``synthetic_…``, for one release.
     """
 
     #: Folder's name below the data root.
@@ -91,10 +93,13 @@ class MedicalDataModule(TableLoaders):
         cache_dir: str | Path | None = None,
         seed: int | None = None,
         train_augmentations: Transform | None = None,
-        artificial: str | list[str] | None = None,
-        artificial_splits: str | list[str] | tuple[str, ...] = ("val", "test"),
-        artificial_per_image: int = 1,
+        synthetic_anomalies: str | list[str] | None = None,
+        synthetic_splits: str | list[str] | tuple[str, ...] = ("val", "test"),
+        synthetic_per_image: int = 1,
         on_error: str = "raise",
+        artificial: str | list[str] | None = None,
+        artificial_splits: str | list[str] | tuple[str, ...] | None = None,
+        artificial_per_image: int | None = None,
     ) -> None:
         seed = seeds.command_seed() if seed is None else seed
         super().__init__(
@@ -106,12 +111,15 @@ class MedicalDataModule(TableLoaders):
         )
         if on_error not in ON_ERROR:
             raise ValueError(f"on_error must be one of {', '.join(ON_ERROR)}, not '{on_error}'")
-        if artificial_per_image < 1:
-            raise ValueError(f"artificial_per_image must be at least 1, not {artificial_per_image}")
-        places = [artificial_splits] if isinstance(artificial_splits, str) else list(artificial_splits)
-        if not places or not set(places) <= {"val", "test"}:
-            raise ValueError(f"artificial_splits must be val, test or both, not {places}")
-        self.save_hyperparameters(ignore=["train_augmentations"], logger=False)
+        synthetic_anomalies = resolved("artificial", artificial, synthetic_anomalies, None)
+        synthetic_splits = resolved("artificial_splits", artificial_splits, synthetic_splits, ("val", "test"))
+        synthetic_per_image = resolved("artificial_per_image", artificial_per_image, synthetic_per_image, 1)
+        if synthetic_per_image < 1:
+            raise ValueError(f"synthetic_per_image must be at least 1, not {synthetic_per_image}")
+        splits = [synthetic_splits] if isinstance(synthetic_splits, str) else list(synthetic_splits)
+        if not splits or not set(splits) <= {"val", "test"}:
+            raise ValueError(f"synthetic_splits must be val, test or both, not {splits}")
+        self.save_hyperparameters(ignore=["train_augmentations", *RENAMED], logger=False)
         self.hparams["seed"] = seed
         # They go into checkpoints, which load without pickle only if they hold plain values.
         self.hparams.update({key: str(value) for key, value in self.hparams.items() if isinstance(value, Path)})
@@ -122,9 +130,9 @@ class MedicalDataModule(TableLoaders):
         self.usage = SplitSelection(training, validation, contamination, seed)
         self.cache_bytes = cache_mb << 20
         self.cache_dir = Path(cache_dir) if cache_dir else None
-        specs = [artificial] if isinstance(artificial, str) else list(artificial or ())
-        self.artificial = [anomalies.Anomaly.parse(spec) for spec in dict.fromkeys(specs)]
-        self.artificial_splits, self.artificial_per_image = places, artificial_per_image
+        specs = [synthetic_anomalies] if isinstance(synthetic_anomalies, str) else list(synthetic_anomalies or ())
+        self.synthetic_anomalies = [anomalies.Anomaly.parse(spec) for spec in dict.fromkeys(specs)]
+        self.synthetic_splits, self.synthetic_per_image = splits, synthetic_per_image
         self.on_error = on_error
         self._skipped: list[dict[str, str]] = []
         self._listed: pd.DataFrame | None = None
@@ -182,11 +190,13 @@ class MedicalDataModule(TableLoaders):
 
     @property
     def table(self) -> pd.DataFrame:
-        """The sample table in use, made on first use: :attr:`listed`, with artificial anomalies, without skipped."""
+        """The sample table in use, made on first use: :attr:`listed`, with synthetic anomalies, without skipped."""
         if self._table is None:
             table = self.listed
-            if self.artificial:
-                table = anomalies.added(table, self.artificial, self.artificial_splits, self.artificial_per_image)
+            if self.synthetic_anomalies:
+                table = anomalies.added(
+                    table, self.synthetic_anomalies, self.synthetic_splits, self.synthetic_per_image
+                )
             self._table = self._readable(table) if self.on_error == "skip" else table
         return self._table
 
@@ -267,7 +277,7 @@ class MedicalDataModule(TableLoaders):
         if reader.decode is not None:  # what the plugin's decoding depends on is known to it alone
             options = {name: str(value) for name, value in self.hparams.items() if name not in _NOT_PIXELS}
             options["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
-        return key_of(self.reading.to_dict(), reader.masks, reader.artificial(), reader.seed, options, stamps)
+        return key_of(self.reading.to_dict(), reader.masks, reader.synthetic(), reader.seed, options, stamps)
 
     def _setup(self, _stage: str | None = None) -> None:
         self.train_data, self.val_data, self.test_data = (self.subset(name) for name in tables.SPLITS)
@@ -286,9 +296,7 @@ _NOT_PIXELS = frozenset(
         "training",
         "validation",
         "contamination",
-        "artificial",
-        "artificial_splits",
-        "artificial_per_image",
+        *RENAMED.values(),
     }
 )
 

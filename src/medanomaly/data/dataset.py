@@ -18,7 +18,7 @@ from medanomaly.imaging import Preprocessing, decode_mask, several
 
 @dataclass
 class RowReader:
-    """Reads one row of a sample table: image and mask, and the artificial anomaly made from them.
+    """Reads one row of a sample table: image and mask, and the synthetic anomaly made from them.
 
     Args:
         table: Completed sample table; a row with ``artificial`` is made from its ``artificial_of``.
@@ -26,7 +26,7 @@ class RowReader:
         decode: Image address to a decoded array (H, W, 3); None where addresses are files that the reading loads.
         masks: Whether masks are read.
         root: Artificial anomalies are drawn by the seed and the image's path below this folder.
-        seed: Seed of the artificial anomalies.
+        seed: Seed of the synthetic anomalies.
     """
 
     table: pd.DataFrame
@@ -40,10 +40,10 @@ class RowReader:
         """Turn columns into lists: three pandas cells an image cost more than a small model's step."""
         self.paths: list[str] = self.table["image_path"].tolist()
         self.mask_paths: list[str] = self.table["mask_path"].tolist()
-        self._artificial: list[tuple[str, str, int]] | None = None
+        self._synthetic: list[tuple[str, str, int]] | None = None
         if "artificial" in self.table.columns:
             columns = self.table[["artificial", "artificial_of", "artificial_repeat"]]
-            self._artificial = [(str(a), str(of), int(n)) for a, of, n in columns.itertuples(index=False)]
+            self._synthetic = [(str(a), str(of), int(n)) for a, of, n in columns.itertuples(index=False)]
 
     def __call__(self, index: int) -> Pair:
         """Image (H, W, 3) float32 in [0, 1] at the model's size, and mask (H, W) bool where there is one.
@@ -52,7 +52,7 @@ class RowReader:
             ImageError: if one of them cannot be read, or they do not fit; names the file.
         """
         path, mask_path = self.paths[index], self.mask_paths[index] if self.masks else ""
-        anomaly, of, repeat = self._artificial[index] if self._artificial else ("", "", 0)
+        anomaly, of, repeat = self._synthetic[index] if self._synthetic else ("", "", 0)
         if not anomaly:
             return self._read(path, mask_path)
         made = Anomaly.parse(anomaly)
@@ -63,8 +63,8 @@ class RowReader:
         return image, mask if self.masks else None
 
     def sources(self) -> list[str]:
-        """Every file or address that the pixels come from; of an artificial anomaly, what it is made from."""
-        made = self._artificial or [("", "", 0)] * len(self.paths)
+        """Every file or address that the pixels come from; of an synthetic anomaly, what it is made from."""
+        made = self._synthetic or [("", "", 0)] * len(self.paths)
         found = []
         for path, mask_path, (anomaly, of, _) in zip(self.paths, self.mask_paths, made, strict=True):
             masks = several(mask_path) if self.masks and not anomaly else []
@@ -73,9 +73,9 @@ class RowReader:
             found += foreign_files(Anomaly.parse(anomaly).source)
         return found
 
-    def artificial(self) -> list[tuple[str, int]]:
-        """For each row the artificial anomaly and which repeat of it; empty where there are none."""
-        return [(anomaly, repeat) for anomaly, _, repeat in self._artificial or ()]
+    def synthetic(self) -> list[tuple[str, int]]:
+        """For each row the synthetic anomaly and which repeat of it; empty where there are none."""
+        return [(anomaly, repeat) for anomaly, _, repeat in self._synthetic or ()]
 
     def _read(self, path: str, mask_path: str) -> Pair:
         if self.decode is None:

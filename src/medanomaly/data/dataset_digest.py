@@ -31,7 +31,7 @@ def content(module: MedicalDataModule) -> str:
 
     Files are named by their path below the module's root, so that the digest is one on every machine. Images inside
     an archive are told by the archive's bytes; where an address names no file, by all files below the root. The files
-    of ``foreign`` artificial anomalies count too. Options that change no file, such as the size, do not.
+    of ``foreign`` synthetic anomalies count too. Options that change no file, such as the size, do not.
 
     Raises:
         DataError, TableError: if the data are not there or cannot be listed.
@@ -45,7 +45,7 @@ def content(module: MedicalDataModule) -> str:
         masks = several(mask)
         lines.append("\t".join([_below(root, image), label, group, split, joined(_below(root, m) for m in masks)]))
         files.update(_files(root, image), *(_files(root, m) for m in masks))
-    for anomaly in module.artificial:
+    for anomaly in module.synthetic_anomalies:
         files.update(Path(file) for file in (foreign_files(anomaly.source) if anomaly.kind == "foreign" else ()))
     return _joined([*sorted(lines), *file_lines(files, root)])
 
@@ -70,7 +70,7 @@ def content_of(class_path: str, init_args: Mapping[str, Any]) -> str | None:
     if not module.root.exists():  # else some plugins would download
         return None
     named = [Path(value) for value in init_args.values() if isinstance(value, str) and Path(value).is_absolute()]
-    named += [Path(anomaly.source) for anomaly in module.artificial if anomaly.kind == "foreign"]
+    named += [Path(anomaly.source) for anomaly in module.synthetic_anomalies if anomaly.kind == "foreign"]
     key = (class_path, json.dumps(init_args, sort_keys=True, default=str), _stamps([module.root, *named]))
     if key not in _KNOWN:
         try:

@@ -11,7 +11,7 @@ from anomalib.data import AnomalibDataModule, ImageBatch
 from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
 from torch.utils.data import DataLoader
 
-from medanomaly import distributed as ranks
+from medanomaly import distributed
 from medanomaly.data.dataset import MedicalDataset
 from medanomaly.data.image_cache import CachedImages
 from medanomaly.data.split_selection import SplitSelection
@@ -91,7 +91,9 @@ class TableLoaders(AnomalibDataModule):
             batch_size=batch_size,
             shuffle=shuffle,
             # Lightning would repeat images until all processes have as many, and the figures would count them twice.
-            sampler=UnrepeatedDistributedSampler(data, shuffle=False) if dealt and ranks.world_size() > 1 else None,
+            sampler=UnrepeatedDistributedSampler(data, shuffle=False)
+            if dealt and distributed.world_size() > 1
+            else None,
             num_workers=workers,
             collate_fn=self.external_collate_fn or data.collate_fn,
         )

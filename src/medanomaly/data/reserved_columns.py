@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-#: Made by the toolkit: truth, anomalib's number of it, and what an artificial anomaly was made from.
+#: Made by the toolkit: truth, anomalib's number of it, and what a synthetic anomaly was made from.
 OWN = ("abnormal", "label_index", "artificial", "artificial_of", "artificial_repeat")
 
 

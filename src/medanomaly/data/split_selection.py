@@ -18,7 +18,7 @@ class SplitSelection:
 
     Args:
         training: ``normal`` uses the normal training images alone, ``labelled`` the abnormal ones too.
-        validation: Likewise for validation images (artificial anomalies always stay).
+        validation: Likewise for validation images (synthetic anomalies always stay).
         contamination: With ``training: normal``, the share of the training images that are abnormal ones passed off as
             normal, in [0, 0.5].
         seed: Draws them.

@@ -1,4 +1,4 @@
-"""Artificial anomalies: known changes to normal images, to ask what a detector can see at all.
+"""Synthetic anomalies: known changes to normal images, to ask what a detector can see at all.
 
 They are made in the image that the model sees, (H, W, 3) float32 in [0, 1] at the model's size, and are no substitute
 for disease: a detector that finds them may still miss every real lesion. Cut-paste follows Li et al., "CutPaste"
@@ -34,7 +34,7 @@ _DRAWS = 20
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One kind of artificial anomaly.
+    """One kind of synthetic anomaly.
 
     Args:
         kind: One of ``noise``, ``cutpaste``, ``blur``, ``blob``, ``foreign``.
@@ -56,22 +56,27 @@ class Anomaly:
         spec = Spec.parse(str(text))
         kind = spec.name
         if kind not in KINDS:
-            raise ValueError(f"artificial must be one of {', '.join(KINDS)}, with :amount or :path, not '{text}'")
+            kinds = ", ".join(KINDS)
+            raise ValueError(f"synthetic_anomalies must be one of {kinds}, with :amount or :path, not '{text}'")
         if kind == "foreign":
             if not spec.argument:
-                raise ValueError("artificial 'foreign' needs a path: foreign:FOLDER, foreign:FILE.npz or an idx file")
+                raise ValueError(
+                    "synthetic_anomalies: 'foreign' needs a path: foreign:FOLDER, foreign:FILE.npz or an idx file"
+                )
             return cls(kind, source=spec.argument)
         default = KINDS[kind]
         if default is None:
             if spec.argument:
-                raise ValueError(f"artificial '{kind}' takes no amount, got '{text}'")
+                raise ValueError(f"synthetic_anomalies: '{kind}' takes no amount, got '{text}'")
             return cls(kind)
         try:
             amount = spec.number() if spec.argument else default
         except ValueError:
             amount = -1.0
         if not 0 < amount < float("inf"):
-            raise ValueError(f"artificial '{kind}' needs a positive number, such as {kind}:{default:g}, not '{text}'")
+            raise ValueError(
+                f"synthetic_anomalies: '{kind}' needs a positive number, such as {kind}:{default:g}, not '{text}'"
+            )
         return cls(kind, amount)
 
     def __str__(self) -> str:
@@ -122,7 +127,7 @@ class Anomaly:
                 break
         if best is None:
             raise ImageError(
-                f"{name}: artificial '{self}' leaves it as it is, as of an image of one value. "
+                f"{name}: synthetic anomaly '{self}' leaves it as it is, as of an image of one value. "
                 "Leave the image out (on_error: skip does), or choose noise."
             )
         return best
@@ -202,7 +207,7 @@ def foreign(source: str) -> Foreign:
     if path.is_dir():
         files = _below(path)
         if not files:
-            raise ImageError(f"{path}: holds no image for artificial 'foreign'.")
+            raise ImageError(f"{path}: holds no image for synthetic anomalies 'foreign'.")
         return Foreign(files)
     try:
         images = _npz(path) if path.suffix == ".npz" else _idx(path)
@@ -210,10 +215,10 @@ def foreign(source: str) -> Foreign:
         raise
     except Exception as error:  # zipfile.BadZipFile and zlib.error have no common base
         raise ImageError(
-            f"{path}: artificial 'foreign' needs a folder of images, an .npz or an idx file ({error})."
+            f"{path}: synthetic anomalies 'foreign' needs a folder of images, an .npz or an idx file ({error})."
         ) from error
     if not len(images):
-        raise ImageError(f"{path}: holds no image for artificial 'foreign'.")
+        raise ImageError(f"{path}: holds no image for synthetic anomalies 'foreign'.")
     return Foreign(images)
 
 
@@ -259,7 +264,7 @@ def _which(anomaly: Anomaly) -> str:
 
 
 def added(table: pd.DataFrame, anomalies: Sequence[Anomaly], splits: Sequence[str], repeats: int) -> pd.DataFrame:
-    """A completed table with the rows that artificial anomalies add.
+    """A completed table with the rows that synthetic anomalies add.
 
     Each normal image of the splits is the source of ``repeats`` copies of each kind. A copy keeps its source's group
     and split; its address is ``<source>@<anomaly>#<repeat>``, and so is its mask's where it is local.
@@ -295,7 +300,7 @@ def added(table: pd.DataFrame, anomalies: Sequence[Anomaly], splits: Sequence[st
 
 
 def generator(seed: int, name: str, anomaly: Anomaly, repeat: int) -> np.random.Generator:
-    """The random numbers of one artificial image: the same for the same seed, image name, anomaly and repeat."""
+    """The random numbers of one synthetic image: the same for the same seed, image name, anomaly and repeat."""
     text = f"{name}\n{anomaly}\n{repeat}"
     digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
     return np.random.default_rng([seed, int.from_bytes(digest[:8], "big")])

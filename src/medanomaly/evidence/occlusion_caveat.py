@@ -1,4 +1,4 @@
-"""Whether the score comes from the lesion, in plain words: what the covering check has to say."""
+"""Whether the score comes from the lesion, in plain words: what the occlusion check found."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ _NAMES: Final = "surrogateescape"
 #: Columns that hold the parts of a raw score begin so.
 PART = "part_"
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+#: A decision is written in the words of the edge's records, a bool in memory. In 0.1.0 files held True and False.
+_DECISION = {"abnormal": True, "normal": False}
 _FIRST = ("path", "label", "group", "abnormal", "raw_score", "distance", "score", "decision", "p_value")
 
 
@@ -96,7 +98,10 @@ def shown(predictions: pd.DataFrame) -> np.ndarray:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A table that was written by :func:`write`.
+    """A table that was written by :func:`write`, or by an earlier version.
+
+    Returns:
+        One row an image; ``abnormal`` and ``decision`` are bool, also where the file says ``abnormal`` and ``normal``.
 
     Raises:
         TableError: if a truth or a decision is missing or something else, since it would read as abnormal; names the
@@ -114,17 +119,29 @@ def read(path: Path) -> pd.DataFrame:
         float_precision="round_trip",
         encoding_errors=_NAMES,
     )
-    for name in {"abnormal", "decision"} & set(names):
-        truths = [_TRUTH.get(str(cell).strip().lower()) for cell in table[name]]
-        odd = [f"{line} ('{cell}')" for line, cell in enumerate(table[name], 2) if truths[line - 2] is None]
+    for name, known, words in (
+        ("abnormal", _TRUTH, "true and false"),
+        ("decision", {**_TRUTH, **_DECISION}, "abnormal and normal"),
+    ):
+        if name not in table:
+            continue
+        values = [known.get(str(cell).strip().lower()) for cell in table[name]]
+        odd = [f"{line} ('{cell}')" for line, cell in enumerate(table[name], 2) if values[line - 2] is None]
         if odd:
-            raise TableError(f"{path}: column {name} holds more than true and false: line {some(odd)}.")
-        table[name] = np.array(truths, dtype=bool)
+            raise TableError(f"{path}: column {name} holds more than {words}: line {some(odd)}.")
+        table[name] = np.array(values, dtype=bool)
     return table
 
 
 def write(rows: pd.DataFrame, path: Path) -> None:
-    """Write a table as a whole or not at all; nine digits keep 32-bit scores exactly."""
+    """Write a table as a whole or not at all; nine digits keep 32-bit scores exactly.
+
+    Args:
+        rows: As :func:`read` returns them; decisions are bool and are written ``abnormal`` and ``normal``.
+        path: The file.
+    """
+    if "decision" in rows:
+        rows = rows.assign(decision=np.where(rows["decision"].to_numpy(dtype=bool), "abnormal", "normal"))
     with replacing(path) as part:
         rows.to_csv(part, index=False, float_format="%.9g", errors=_NAMES)
 

@@ -30,7 +30,7 @@ from medanomaly.runs.tested_run import TestedRun
 COMPARED = 256
 #: The tables, and what the card calls their images.
 TABLES = {"validation": VALIDATION, "test": PREDICTIONS}
-#: Address of an artificial anomaly, see :func:`medanomaly.data.synthetic_anomalies.added`.
+#: Address of a synthetic anomaly, see :func:`medanomaly.data.synthetic_anomalies.added`.
 _SYNTHETIC = re.compile(rf"@({'|'.join(KINDS)})(:.*)?#\d+\Z", re.DOTALL)
 
 
@@ -45,7 +45,7 @@ class Compared:
         decided: Its decisions (n,).
         abnormal: The truth (n,).
         of_test: Which are test images (n,); the others are of validation.
-        synthetic: Rows of artificial anomalies, which are no files: left out.
+        synthetic: Rows of synthetic anomalies, which are no files: left out.
         gone: Rows whose images are not there: left out.
     """
 
@@ -270,5 +270,5 @@ class _Archive:
 
 
 def _is_synthetic(path: str) -> bool:
-    """Whether an address is that of an artificial anomaly; a file that is really called so is a file."""
+    """Whether an address is that of a synthetic anomaly; a file that is really called so is a file."""
     return _SYNTHETIC.search(path) is not None and not split_frame(path)[0].is_file()

@@ -44,7 +44,7 @@ class Placement:
         inside = None if view.inside is None else resize_marks(view.inside, size)
         return cls(shape, view.top, view.left, view.height, view.width, inside)
 
-    def back(self, seen: np.ndarray, outside: float) -> np.ndarray:
+    def to_original(self, seen: np.ndarray, outside: float) -> np.ndarray:
         """Lay an array of what the model saw over the full image.
 
         Args:

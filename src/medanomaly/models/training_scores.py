@@ -66,7 +66,7 @@ def train_normals(module: Any, at_most: int) -> DataLoader:
 
 
 def all_images(module: Any, split: str, at_most: int) -> DataLoader:
-    """Images of ``val`` or ``test``, whatever their labels, at most so many, spread evenly; none that is artificial."""
+    """Images of ``val`` or ``test``, whatever their labels, at most so many, spread evenly; none that is synthetic."""
     if hasattr(module, "images_dataloader"):
         return _thinned(module.images_dataloader(split), at_most)
     return _thinned(module.val_dataloader() if split == "val" else module.test_dataloader(), at_most)

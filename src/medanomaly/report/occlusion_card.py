@@ -1,4 +1,4 @@
-"""The covering check in plain words: marked regions filled from their surroundings, and what came out."""
+"""The occlusion check in plain words: marked regions filled from their surroundings, and what came out."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from medanomaly.data.renamed_options import translated
 from medanomaly.evidence import predictions as prediction_tables
 from medanomaly.evidence.run_layout import EVIDENCE, PREDICTIONS, RUN
 from medanomaly.imaging import Preprocessing
@@ -159,7 +160,7 @@ class TestedRun:
             )
         from medanomaly.runs.load_model import class_of
 
-        return class_of("data", self.data["class_path"])(**self.data["init_args"])
+        return class_of("data", self.data["class_path"])(**translated(self.data["init_args"]))
 
     @cached_property
     def _record(self) -> _Record:

@@ -61,9 +61,9 @@ def call(app, path, headers=None, method="GET", body=b"", host="127.0.0.1:8501",
 class Reader:
     """One reader at one session."""
 
-    def __init__(self, desk, name="KR"):
+    def __init__(self, session, name="KR"):
         self.app = Starlette(routes=ROUTES)
-        self.headers = {"X-Desk": desk.token, "X-Reader": quote(name)}
+        self.headers = {"X-Session": session.token, "X-Reader": quote(name)}
 
     def get(self, path, **query):
         while (answer := call(self.app, f"/read/{path}", self.headers, **query)).status == 202:
@@ -75,9 +75,9 @@ class Reader:
 
 
 @pytest.fixture
-def desk(room, monkeypatch, tmp_path):
-    monkeypatch.setattr(asking, "room", lambda: room)
-    found = room.attach(None)
+def session(sessions, monkeypatch, tmp_path):
+    monkeypatch.setattr(asking, "sessions", lambda: sessions)
+    found = sessions.connect(None)
     dark, bright = grey(tmp_path / "dark.png", 40), grey(tmp_path / "bright.png", 220)
     hand_over(found.files, dark, bright)
     work = found.worklist(0)
@@ -86,40 +86,40 @@ def desk(room, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def reader(desk):
-    return Reader(desk)
+def reader(session):
+    return Reader(session)
 
 
-def digest(desk, number):
-    return desk.worklist(0).items[number].file.sha256
+def digest(session, number):
+    return session.worklist(0).items[number].file.sha256
 
 
-def test_the_list_is_told_anew_only_when_it_changed(reader, desk, tmp_path):
+def test_the_list_is_told_anew_only_when_it_changed(reader, session, tmp_path):
     first = reader.get("list").json
     assert [row["name"] for row in first["rows"]] == ["bright.png", "dark.png"]
     assert (first["order"], first["busy"], first["counts"]["unmarked"]) == ([1, 0], False, 2)
     assert "order" not in reader.get("list", have=first["state"]).json
-    hand_over(desk.files, grey(tmp_path / "third.png", 130))
-    wait(lambda: len(desk.worklist(0).items) == 3)
+    hand_over(session.files, grey(tmp_path / "third.png", 130))
+    wait(lambda: len(session.worklist(0).items) == 3)
     assert reader.get("list", have=first["state"]).json["order"] == [1, 2, 0]
     assert reader.get("list", which="normal").json["order"] == [0]
     assert reader.get("list", threshold="0.1").json["counts"]["abnormal"] == 3
 
 
-def test_all_of_an_answer_is_of_one_image_and_one_point(reader, desk):
+def test_all_of_an_answer_is_of_one_image_and_one_point(reader, session):
     own, moved = reader.get("image/1").json, reader.get("image/1", threshold="0.95").json
     assert (own["name"], own["decision"], own["moved"]) == ("bright.png", "abnormal", False)
     assert (moved["decision"], moved["moved"], moved["threshold"]) == ("normal", True, float(np.float32(0.95)))
     assert moved["badge"].startswith("normal")
-    assert own["sha256"] == digest(desk, 1)
+    assert own["sha256"] == digest(session, 1)
     assert own["picture"]["alt"].startswith("bright.png: abnormal")
 
 
-def test_pictures_come_as_their_contract_says(reader, desk, tmp_path):
+def test_pictures_come_as_their_contract_says(reader, session, tmp_path):
     ramp = np.arange(400, dtype=np.uint16).reshape(20, 20)
     write_dicom(tmp_path / "ct.dcm", ramp, 16, Modality="CT", PatientName="Doe^Jane", Manufacturer="**bold**")
-    hand_over(desk.files, tmp_path / "ct.dcm")
-    wait(lambda: len(desk.worklist(0).items) == 3)
+    hand_over(session.files, tmp_path / "ct.dcm")
+    wait(lambda: len(session.worklist(0).items) == 3)
     small = reader.get("picture/1/image", size=10)
     shown = cv2.imdecode(np.frombuffer(small.body, np.uint8), cv2.IMREAD_COLOR)
     assert shown.shape == (8, 10, 3)
@@ -138,13 +138,13 @@ def test_pictures_come_as_their_contract_says(reader, desk, tmp_path):
     assert reader.get("header/1").status == 404
 
 
-def test_without_the_sessions_secret_there_is_nothing(desk):
-    stranger = Reader(desk)
+def test_without_the_sessions_secret_there_is_nothing(session):
+    stranger = Reader(session)
     for secret in ("guess", ""):
-        stranger.headers["X-Desk"] = secret
+        stranger.headers["X-Session"] = secret
         for path in ("list", "image/0", "picture/0/image", "header/0", "compare/0"):
             assert stranger.get(path).status == 403
-        assert stranger.mark({"number": 0, "sha256": digest(desk, 0), "mark": "agree"}).status == 403
+        assert stranger.mark({"number": 0, "sha256": digest(session, 0), "mark": "agree"}).status == 403
     assert call(stranger.app, "/read/code/reading.js").status == 200
     assert call(stranger.app, "/read/code/../web.py").status == 404
 
@@ -154,43 +154,45 @@ def test_what_makes_no_sense_is_refused(reader, query):
     assert reader.get("list", **query).status == 400
 
 
-def test_a_mark_whose_number_and_digest_disagree_is_refused(reader, desk):
-    refused = reader.mark({"number": 0, "sha256": digest(desk, 1), "mark": "agree"})
+def test_a_mark_whose_number_and_digest_disagree_is_refused(reader, session):
+    refused = reader.mark({"number": 0, "sha256": digest(session, 1), "mark": "agree"})
     assert refused.status == 409
     assert "another image" in refused.json["error"]
     both = reader.mark(
-        {"number": 1, "sha256": digest(desk, 1), "mark": "agree"},
-        {"number": 0, "sha256": digest(desk, 1), "mark": "agree"},
+        {"number": 1, "sha256": digest(session, 1), "mark": "agree"},
+        {"number": 0, "sha256": digest(session, 1), "mark": "agree"},
     )
     assert both.status == 409
-    assert desk.room.store.of_bundle(desk.room.bundles[0].hash) == {}
+    assert session.sessions.store.of_bundle(session.sessions.bundles[0].hash) == {}
     for wrong in (
-        {"number": 0, "sha256": digest(desk, 0), "mark": "perhaps"},
+        {"number": 0, "sha256": digest(session, 0), "mark": "perhaps"},
         {"number": 99, "sha256": "x"},
         {"number": "0"},
     ):
         assert reader.mark(wrong).status in (400, 404, 409)
 
 
-def test_a_mark_is_of_the_point_that_was_shown(reader, desk):
-    saved = reader.mark({"number": 1, "sha256": digest(desk, 1), "mark": "disagree"}, threshold="0.95").json
+def test_a_mark_is_of_the_point_that_was_shown(reader, session):
+    saved = reader.mark({"number": 1, "sha256": digest(session, 1), "mark": "disagree"}, threshold="0.95").json
     assert saved["said"] == "saved"
-    kept = desk.room.store.of_bundle(desk.room.bundles[0].hash)[("bright.png", digest(desk, 1))]["KR"]
+    kept = session.sessions.store.of_bundle(session.sessions.bundles[0].hash)[("bright.png", digest(session, 1))]["KR"]
     assert (kept.decision, kept.threshold, kept.mark) == ("normal", float(np.float32(0.95)), "disagree")
-    assert saved["before"] == [{"number": 1, "sha256": digest(desk, 1), "mark": None, "note": "", "threshold": None}]
-    reader.mark({"number": 1, "sha256": digest(desk, 1), "note": "a note"})
+    assert saved["before"] == [{"number": 1, "sha256": digest(session, 1), "mark": None, "note": "", "threshold": None}]
+    reader.mark({"number": 1, "sha256": digest(session, 1), "note": "a note"})
     again = reader.get("image/1").json["own"]
     assert (again["mark"], again["note"]) == ("disagree", "a note")
     reader.mark(*({**one, "mark": None} for one in saved["before"]))
     assert reader.get("image/1").json["own"]["mark"] is None
 
 
-def test_a_mark_keeps_its_decision_whatever_is_written_or_taken_back_later(reader, desk):
-    one = {"number": 1, "sha256": digest(desk, 1)}
+def test_a_mark_keeps_its_decision_whatever_is_written_or_taken_back_later(reader, session):
+    one = {"number": 1, "sha256": digest(session, 1)}
     reader.mark({**one, "mark": "agree"})
 
     def kept():
-        return desk.room.store.of_bundle(desk.room.bundles[0].hash)[("bright.png", digest(desk, 1))]["KR"]
+        return session.sessions.store.of_bundle(session.sessions.bundles[0].hash)[("bright.png", digest(session, 1))][
+            "KR"
+        ]
 
     own = kept()
     assert own.decision == "abnormal"
@@ -204,35 +206,35 @@ def test_a_mark_keeps_its_decision_whatever_is_written_or_taken_back_later(reade
         assert reader.mark({**one, "mark": "agree", "threshold": wrong}).status == 400
 
 
-def test_before_anyone_says_who_reads_no_mark_is_seen_or_kept(reader, desk):
-    nobody, nameless = Reader(desk), Reader(desk, "")
+def test_before_anyone_says_who_reads_no_mark_is_seen_or_kept(reader, session):
+    nobody, nameless = Reader(session), Reader(session, "")
     del nobody.headers["X-Reader"]
-    one = {"number": 1, "sha256": digest(desk, 1), "mark": "agree"}
+    one = {"number": 1, "sha256": digest(session, 1), "mark": "agree"}
     for who in (reader, nameless):
         assert who.mark(one).status == 200
-    assert (nobody.get("image/1").json["own"], nobody.get("image/1").json["beside"]) == ({"mark": None, "note": ""}, [])
+    assert (nobody.get("image/1").json["own"], nobody.get("image/1").json["others"]) == ({"mark": None, "note": ""}, [])
     assert nobody.get("list").json["marked"] == []
     assert nobody.mark(one).status == 409
     assert nameless.get("image/1").json["own"]["mark"] == "agree"
 
 
-def test_others_are_seen_beside_ones_own_mark_and_not_before(desk):
-    one, other = Reader(desk, "Ann Bee"), Reader(desk, "Κώστας")
-    assert one.mark({"number": 1, "sha256": digest(desk, 1), "mark": "agree", "note": "clear"}).status == 200
+def test_others_are_seen_beside_ones_own_mark_and_not_before(session):
+    one, other = Reader(session, "Ann Bee"), Reader(session, "Κώστας")
+    assert one.mark({"number": 1, "sha256": digest(session, 1), "mark": "agree", "note": "clear"}).status == 200
     for path in ("image/1", "list"):
         assert "clear" not in other.get(path).body.decode()
         assert "agree" not in json.dumps([other.get("image/1").json["own"], other.get("list").json["rows"]])
-    other.mark({"number": 1, "sha256": digest(desk, 1), "note": "not yet"})
-    assert other.get("image/1").json["beside"] == []
-    now = other.mark({"number": 1, "sha256": digest(desk, 1), "mark": "unsure"}).json["now"][0]
-    assert now["beside"] == [{"reader": "Ann Bee", "mark": "agree", "note": "clear"}]
-    assert one.get("image/1").json["beside"] == [{"reader": "Κώστας", "mark": "unsure", "note": "not yet"}]
+    other.mark({"number": 1, "sha256": digest(session, 1), "note": "not yet"})
+    assert other.get("image/1").json["others"] == []
+    now = other.mark({"number": 1, "sha256": digest(session, 1), "mark": "unsure"}).json["now"][0]
+    assert now["others"] == [{"reader": "Ann Bee", "mark": "agree", "note": "clear"}]
+    assert one.get("image/1").json["others"] == [{"reader": "Κώστας", "mark": "unsure", "note": "not yet"}]
     assert other.get("image/1").json["own"] == {"mark": "unsure", "note": "not yet"}
 
 
-def test_a_locked_database_leaves_the_images_and_says_why(reader, desk):
-    reader.mark({"number": 0, "sha256": digest(desk, 0), "mark": "agree"})
-    holder = sqlite3.connect(desk.room.store.path, isolation_level=None)
+def test_a_locked_database_leaves_the_images_and_says_why(reader, session):
+    reader.mark({"number": 0, "sha256": digest(session, 0), "mark": "agree"})
+    holder = sqlite3.connect(session.sessions.store.path, isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")
     time.sleep(2.1)  # what was read last counts as fresh for two seconds
@@ -242,18 +244,18 @@ def test_a_locked_database_leaves_the_images_and_says_why(reader, desk):
     assert [row["mark"] for row in listed["rows"]] == ["", "✓ agree"]
     assert reader.get("image/1").status == 200
     assert time.monotonic() - start < 2
-    refused = reader.mark({"number": 1, "sha256": digest(desk, 1), "mark": "agree"})
+    refused = reader.mark({"number": 1, "sha256": digest(session, 1), "mark": "agree"})
     assert refused.status == 503
     assert refused.json["error"].startswith("not saved: ")
     assert "locked" in refused.json["error"]
     holder.execute("ROLLBACK")
     holder.close()
-    assert reader.mark({"number": 1, "sha256": digest(desk, 1), "mark": "agree"}).status == 200
+    assert reader.mark({"number": 1, "sha256": digest(session, 1), "mark": "agree"}).status == 200
 
 
-def test_however_many_wait_for_a_locked_database_answers_come_within_two_seconds(reader, desk):
-    one = {"number": 1, "sha256": digest(desk, 1), "mark": "agree"}
-    holder = sqlite3.connect(desk.room.store.path, isolation_level=None)
+def test_however_many_wait_for_a_locked_database_answers_come_within_two_seconds(reader, session):
+    one = {"number": 1, "sha256": digest(session, 1), "mark": "agree"}
+    holder = sqlite3.connect(session.sessions.store.path, isolation_level=None)
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     holder.execute("BEGIN EXCLUSIVE")
 
@@ -262,7 +264,7 @@ def test_however_many_wait_for_a_locked_database_answers_come_within_two_seconds
         return ask().status, time.monotonic() - begun
 
     with ThreadPoolExecutor(12) as pool:
-        writers = [pool.submit(timed, lambda k=k: Reader(desk, f"R{k}").mark(one)) for k in range(8)]
+        writers = [pool.submit(timed, lambda k=k: Reader(session, f"R{k}").mark(one)) for k in range(8)]
         time.sleep(0.1)
         readers = [pool.submit(timed, lambda: reader.get("list")) for _ in range(4)]
         assert {status for status, _ in (writer.result() for writer in writers)} == {503}
@@ -273,8 +275,8 @@ def test_however_many_wait_for_a_locked_database_answers_come_within_two_seconds
     assert reader.mark(one).status == 200
 
 
-def test_an_image_that_is_gone_is_said_without_its_path(reader, desk):
-    path = desk.worklist(0).items[0].file.path
+def test_an_image_that_is_gone_is_said_without_its_path(reader, session):
+    path = session.worklist(0).items[0].file.path
     path.unlink()
     answer = reader.get("image/0")
     assert answer.status == 422
@@ -282,10 +284,10 @@ def test_an_image_that_is_gone_is_said_without_its_path(reader, desk):
     assert reader.get("image/1").status == 200
 
 
-def test_a_picture_that_takes_long_is_asked_for_again(reader, desk, monkeypatch):
+def test_a_picture_that_takes_long_is_asked_for_again(reader, session, monkeypatch):
     monkeypatch.setattr(asking, "_PATIENCE", 0.05)
-    looks = desk.room.looks
-    monkeypatch.setattr(looks, "layer", lambda *a, real=looks.layer: time.sleep(0.3) or real(*a))
+    views = session.sessions.views
+    monkeypatch.setattr(views, "layer", lambda *a, real=views.layer: time.sleep(0.3) or real(*a))
     start = time.monotonic()
     assert call(reader.app, "/read/picture/0/image", reader.headers).status == 202
     assert time.monotonic() - start < 0.3

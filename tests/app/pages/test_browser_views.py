@@ -169,7 +169,7 @@ def test_a_stranger_is_not_served(served):
         answer = connection.getresponse()
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"], path
         assert "streamlit.app" not in answer.read().decode(errors="replace"), path
-    for path, headers in (("/take", {"X-Desk": "guess", "X-Name": "a.png"}), ("/take", {})):
+    for path, headers in (("/take", {"X-Session": "guess", "X-Name": "a.png"}), ("/take", {})):
         connection = http.client.HTTPConnection("127.0.0.1", served.port)
         connection.request("PUT", path, b"x", headers)
         assert connection.getresponse().status == 403

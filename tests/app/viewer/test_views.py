@@ -24,7 +24,7 @@ from medanomaly.imaging.overlay import heat_layer
 
 
 @pytest.fixture
-def looks():
+def views():
     return ScoredViews()
 
 
@@ -41,30 +41,30 @@ def sent_values(encoded) -> np.ndarray:
     return told["slope"] * stored + told["intercept"]
 
 
-def test_an_8_bit_image_is_shown_as_it_is(scored, looks, loaded, tmp_path):
+def test_an_8_bit_image_is_shown_as_it_is(scored, views, loaded, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (20, 24, 3), dtype=np.uint8)
     item = scored(write_image(tmp_path / "a.png", pixels)).items[0]
     np.testing.assert_array_equal(window_level.display(window_level.load(item)), pixels)
-    assert looks.values(item) is None
-    np.testing.assert_array_equal(decoded(looks.layer(loaded, item, "image", 1600)), pixels)
+    assert views.values(item) is None
+    np.testing.assert_array_equal(decoded(views.layer(loaded, item, "image", 1600)), pixels)
     with pytest.raises(KeyError):
-        looks.layer(loaded, item, "values", 1600)
+        views.layer(loaded, item, "values", 1600)
 
 
-def test_what_the_model_saw_is_the_array_that_it_read(scored, looks, loaded, tmp_path):
+def test_what_the_model_saw_is_the_array_that_it_read(scored, views, loaded, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
     item = scored(write_image(tmp_path / "a.png", pixels)).items[0]
     read = loaded.bundle.reading.load(item.address)
-    seen = decoded(looks.layer(loaded, item, "input", 1600))
+    seen = decoded(views.layer(loaded, item, "input", 1600))
     np.testing.assert_array_equal(seen, np.rint(read * 255))
     assert seen.max() > 100
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "pgm"])
-def test_a_window_over_a_16_bit_image(scored, looks, loaded, tmp_path, suffix):
+def test_a_window_over_a_16_bit_image(scored, views, loaded, tmp_path, suffix):
     ramp = np.arange(400, dtype=np.uint16).reshape(20, 20) * 10
     item = scored(write_image(tmp_path / f"a.{suffix}", ramp)).items[0]
-    found = looks.values(item)
+    found = views.values(item)
     assert (found.low, found.high, found.filled) == (0, 3990, False)
     assert found.middle == pytest.approx(np.percentile(ramp, (1, 99)))
     assert window_level.display(window_level.load(item)).max() <= 16  # as the file says, of 65535
@@ -73,16 +73,16 @@ def test_a_window_over_a_16_bit_image(scored, looks, loaded, tmp_path, suffix):
     narrow = window_level.display(window_level.load(item), (2000, 200))
     assert (narrow[ramp < 1900] == 0).all()
     assert (narrow[ramp > 2100] == 255).all()
-    np.testing.assert_array_equal(sent_values(looks.layer(loaded, item, "values", 0)), ramp)
+    np.testing.assert_array_equal(sent_values(views.layer(loaded, item, "values", 0)), ramp)
 
 
-def test_a_window_over_a_ct_is_in_its_own_units(scored, looks, loaded, tmp_path):
+def test_a_window_over_a_ct_is_in_its_own_units(scored, views, loaded, tmp_path):
     hu = np.linspace(-1000, 1000, 400).round().reshape(20, 20)
     write_dicom(tmp_path / "ct.dcm", (hu + 1024).astype(np.uint16), 16, RescaleSlope=1, RescaleIntercept=-1024)
     item = scored(tmp_path / "ct.dcm").items[0]
-    found = looks.values(item)
+    found = views.values(item)
     assert (found.low, found.high) == (-1000, 1000)
-    np.testing.assert_array_equal(sent_values(looks.layer(loaded, item, "values", 0)), hu)
+    np.testing.assert_array_equal(sent_values(views.layer(loaded, item, "values", 0)), hu)
     shown = window_level.display(window_level.load(item, voi=False), (40, 400))
     assert (shown[hu < -165] == 0).all()
     assert (shown[hu > 245] == 255).all()
@@ -94,7 +94,7 @@ def test_values_that_16_bits_do_not_hold_are_put_on_steps():
     np.testing.assert_allclose(sent_values(sent), pixels, atol=1.75 / 65535)
 
 
-def test_monochrome1_is_turned_over_under_every_window(scored, looks, loaded, tmp_path):
+def test_monochrome1_is_turned_over_under_every_window(scored, views, loaded, tmp_path):
     write_dicom(
         tmp_path / "film.dcm",
         np.arange(400, dtype=np.uint16).reshape(20, 20) * 100,
@@ -105,18 +105,18 @@ def test_monochrome1_is_turned_over_under_every_window(scored, looks, loaded, tm
     for window in (None, (19950, 39900)):
         shown = window_level.display(window_level.load(item, voi=window is None), window)
         assert shown[0, 0, 0] > shown[-1, -1, 0]
-    assert json.loads(looks.layer(loaded, item, "values", 0).headers["X-Picture"])["inverted"]
+    assert json.loads(views.layer(loaded, item, "values", 0).headers["X-Picture"])["inverted"]
 
 
-def test_thumbnails_are_small_and_upright(scored, looks, loaded, tmp_path):
+def test_thumbnails_are_small_and_upright(scored, views, loaded, tmp_path):
     work = scored(grey(tmp_path / "a.jpg", 90, (600, 300)), grey(tmp_path / "b.png", 90, (600, 300)))
     for item in work.items:
-        small = decoded(looks.layer(loaded, item, "thumbnail", 0))
+        small = decoded(views.layer(loaded, item, "thumbnail", 0))
         assert small.shape == (96, 48, 3)
         assert abs(int(small.mean()) - 90) <= 2
 
 
-def test_each_image_is_decoded_once_whatever_is_asked_of_it(scored, looks, loaded, tmp_path, monkeypatch):
+def test_each_image_is_decoded_once_whatever_is_asked_of_it(scored, views, loaded, tmp_path, monkeypatch):
     ramp = (np.arange(400, dtype=np.uint16) * 100).reshape(20, 20)
     colour = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     work = scored(write_image(tmp_path / "deep.png", ramp), write_image(tmp_path / "a.png", colour))
@@ -124,13 +124,13 @@ def test_each_image_is_decoded_once_whatever_is_asked_of_it(scored, looks, loade
     monkeypatch.setattr(window_level, "read", lambda *a, real=window_level.read, **k: read.append(a) or real(*a, **k))
     for item in work.items:
         for layer, size in (("image", 1600), ("image", 0), ("heat", 1600), ("input", 0), ("thumbnail", 96)) * 2:
-            looks.layer(loaded, item, layer, size)
-        looks.look(loaded, item)
-        looks.values(item)
+            views.layer(loaded, item, layer, size)
+        views.view(loaded, item)
+        views.values(item)
     assert len(read) == len(work.items)
 
 
-def test_two_threads_that_want_one_image_decode_it_once(scored, looks, loaded, tmp_path, monkeypatch):
+def test_two_threads_that_want_one_image_decode_it_once(scored, views, loaded, tmp_path, monkeypatch):
     item = scored(grey(tmp_path / "a.png", 90, (600, 300))).items[0]
     read = []
 
@@ -141,8 +141,8 @@ def test_two_threads_that_want_one_image_decode_it_once(scored, looks, loaded, t
 
     monkeypatch.setattr(window_level, "read", slow)
     work = Work()
-    asked = [work.ask((layer,), partial(looks.layer, loaded, item, layer, 1600)) for layer in ("image", "heat")]
-    asked.append(work.ask(("image",), partial(looks.layer, loaded, item, "image", 1600)))
+    asked = [work.ask((layer,), partial(views.layer, loaded, item, layer, 1600)) for layer in ("image", "heat")]
+    asked.append(work.ask(("image",), partial(views.layer, loaded, item, "image", 1600)))
     assert [future.result(20).kind for future in asked] == ["image/jpeg", "image/png", "image/jpeg"]
     assert len(read) == 1
     work.close()
@@ -167,24 +167,24 @@ def test_layers_lie_where_the_lesion_is(scored, tmp_path):
     pixels = np.zeros((64, 96, 3), np.uint8)
     pixels[8:24, 60:84] = 255
     work = scored(write_image(tmp_path / "a.png", pixels))
-    look = ScoredView.at(work.detector, work.items[0])
-    assert look.again
-    assert look.layers.heat.shape == (64, 96, 4)
-    seen = look.layers.heat[:, :, 3] > 128
+    view = ScoredView.at(work.detector, work.items[0])
+    assert view.again
+    assert view.layers.heat.shape == (64, 96, 4)
+    seen = view.layers.heat[:, :, 3] > 128
     rows_, columns = np.nonzero(seen)
     assert 55 <= columns.mean() <= 90
     assert 4 <= rows_.mean() <= 28
-    assert look.layers.marked == pytest.approx(look.result.mask_at_original().mean())
-    assert look.layers.shape == (64, 96)
-    assert look.layers.path.startswith("M")
+    assert view.layers.marked == pytest.approx(view.result.mask_at_original().mean())
+    assert view.layers.shape == (64, 96)
+    assert view.layers.path.startswith("M")
 
 
-def test_a_large_image_is_sent_smaller_with_its_layers(scored, looks, loaded, tmp_path):
+def test_a_large_image_is_sent_smaller_with_its_layers(scored, views, loaded, tmp_path):
     item = scored(grey(tmp_path / "a.png", 200, (800, 3200))).items[0]
-    assert decoded(looks.layer(loaded, item, "image", 1600)).shape == (400, 1600, 3)
-    assert decoded(looks.layer(loaded, item, "image", 0)).shape == (800, 3200, 3)
-    assert looks.look(loaded, item).layers.shape == (400, 1600)
-    assert max(looks.look(loaded, item).layers.heat.shape) <= 512
+    assert decoded(views.layer(loaded, item, "image", 1600)).shape == (400, 1600, 3)
+    assert decoded(views.layer(loaded, item, "image", 0)).shape == (800, 3200, 3)
+    assert views.view(loaded, item).layers.shape == (400, 1600)
+    assert max(views.view(loaded, item).layers.heat.shape) <= 512
 
 
 def test_layers_of_a_large_image_lie_where_those_of_the_small_one_do(scored, tmp_path):

@@ -201,11 +201,11 @@ def test_groups_are_named_here_where_no_table_tells_them():
     assert caveat({"checks": {"shared_images": record, "groups": by_table}}) is None
 
 
-def test_artificial_anomalies_are_not_the_image_they_are_made_from(tmp_path):
+def test_synthetic_anomalies_are_not_the_image_they_are_made_from(tmp_path):
     build(tmp_path)
     import medanomaly.data as data
 
-    module = data.Table(root=tmp_path, image_size=32, artificial="noise:0.2")
+    module = data.Table(root=tmp_path, image_size=32, synthetic_anomalies="noise:0.2")
     predictions, validation = tables(module)
     record = run_checks(module, TestedModel(Red()), predictions, None, validation=validation)["shared_images"]
     assert record["images"] == 16

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from medanomaly.app.operating_curve import Point
-from medanomaly.app.server import room
+from medanomaly.app.server import sessions
 from medanomaly.app.session.background_work import AHEAD, LOOKED_AT
 from medanomaly.app.session.marking import reader_name
 from medanomaly.app.session.sessions import LoadedBundle, Session
@@ -38,7 +38,7 @@ class Asking:
     """One request.
 
     Args:
-        desk: The session, by the secret in ``X-Desk``.
+        session: The session, by the secret in ``X-Session``.
         bundle: Number of the bundle.
         loaded: That bundle.
         point: The operating point that the page shows; ``threshold`` names it, without it is the bundle's own.
@@ -46,7 +46,7 @@ class Asking:
         urgency: Whether it is looked at, or read ahead.
     """
 
-    desk: Session
+    session: Session
     bundle: int
     loaded: LoadedBundle
     point: Point
@@ -57,13 +57,13 @@ class Asking:
     def of(cls, request: Request) -> Asking:
         """Of a request.
 
-        A page of another site can send no ``X-Desk``: its browser asks first whether that header is welcome.
+        A page of another site can send no ``X-Session``: its browser asks first whether that header is welcome.
 
         Raises:
             Refused: if the session has ended, or the request makes no sense.
         """
-        desk = room().find(request.headers.get("x-desk", ""))
-        if desk is None:
+        session = sessions().find(request.headers.get("x-session", ""))
+        if session is None:
             raise Refused(403, "This session has ended. Load the page again.")
         query = request.query_params
         try:
@@ -71,13 +71,13 @@ class Asking:
             threshold = float(query["threshold"]) if "threshold" in query else None
         except ValueError:
             raise Refused(400, "bundle and threshold must be numbers.") from None
-        if not 0 <= bundle < len(desk.room.bundles) or (threshold is not None and not math.isfinite(threshold)):
+        if not 0 <= bundle < len(session.sessions.bundles) or (threshold is not None and not math.isfinite(threshold)):
             raise Refused(400, "There is no such bundle or operating point.")
-        loaded = desk.room.bundles[bundle]
+        loaded = session.sessions.bundles[bundle]
         point = Point.at(loaded.detector.decider, threshold)
         given = request.headers.get("x-reader")
         reader = None if given is None else reader_name(unquote(given))
-        return cls(desk, bundle, loaded, point, reader, AHEAD if "ahead" in query else LOOKED_AT)
+        return cls(session, bundle, loaded, point, reader, AHEAD if "ahead" in query else LOOKED_AT)
 
     def item(self, number: int) -> Item:
         """An image of the session by its number.
@@ -85,7 +85,7 @@ class Asking:
         Raises:
             Refused: if there is none.
         """
-        items = self.desk.worklist(self.bundle).items
+        items = self.session.worklist(self.bundle).items
         if not 0 <= number < len(items):
             raise Refused(404, "There is no such image in this session.")
         return items[number]
@@ -96,7 +96,7 @@ class Asking:
         Raises:
             Refused: if the image cannot be read, or has no such part.
         """
-        future = self.desk.room.work.ask(key, make, self.urgency if urgency is None else urgency)
+        future = self.session.sessions.work.ask(key, make, self.urgency if urgency is None else urgency)
         made = asyncio.wrap_future(future)
         made.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
         try:

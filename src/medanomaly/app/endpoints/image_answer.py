@@ -8,10 +8,10 @@ import numpy as np
 
 from medanomaly.app.operating_curve import Curve, Point
 from medanomaly.app.session.mark_store import Mark, Marks
-from medanomaly.app.session.marking import beside
+from medanomaly.app.session.marking import others_marks
 from medanomaly.app.session.sessions import LoadedBundle, Session
 from medanomaly.app.session.worklist import Item
-from medanomaly.app.session.worklist_rows import judged
+from medanomaly.app.session.worklist_rows import decisions
 from medanomaly.app.viewer.scored_view import ScoredView
 from medanomaly.app.viewer.video_segments import Segment, clock, segments, thinned
 from medanomaly.metrics import formatting
@@ -22,12 +22,12 @@ _LISTED = 12
 
 
 def facts(
-    desk: Session, bundle: int, loaded: LoadedBundle, point: Point, reader: str | None, item: Item
+    session: Session, bundle: int, loaded: LoadedBundle, point: Point, reader: str | None, item: Item
 ) -> dict[str, Any]:
     """What the page shows of an image beside its picture.
 
     Args:
-        desk: The session.
+        session: The session.
         bundle: Number of the bundle in use.
         loaded: That bundle.
         point: The operating point; all figures are of it.
@@ -36,14 +36,14 @@ def facts(
 
     Returns:
         ``number``, ``sha256``, ``name``, ``threshold`` and ``bundle``, by which a mark says what it was made on; the
-        words and figures; ``picture`` with size and outline; ``own`` and ``beside`` as :func:`marks_of` gives them;
+        words and figures; ``picture`` with size and outline; ``own`` and ``others`` as :func:`marks_of` gives them;
         ``video`` for a frame.
 
     Raises:
         ImageError: if the image cannot be read any more.
     """
-    marks, _ = desk.room.marking.of_bundle(loaded.hash)
-    frames = _frames(desk, bundle, item)
+    marks, _ = session.sessions.marking.of_bundle(loaded.hash)
+    frames = _frames(session, bundle, item)
     answer: dict[str, Any] = {
         "number": item.number,
         "row": frames[0].number if frames else item.number,
@@ -56,21 +56,21 @@ def facts(
     }
     if item.raw_score is None:
         return {**answer, "error": item.error, **marks_of(marks, item, reader)}
-    look = desk.room.looks.look(loaded, item)
-    values = desk.room.looks.values(item)
+    view = session.sessions.views.view(loaded, item)
+    values = session.sessions.views.values(item)
     abnormal = bool(point.decider.abnormal(item.raw_score))
     score = float(point.decider.score(item.raw_score))
     decision = "abnormal" if abnormal else "normal"
-    shown = "" if look.layers.marked is None else f", {look.layers.marked:.1%} of it marked"
+    shown = "" if view.layers.marked is None else f", {view.layers.marked:.1%} of it marked"
     picture = {
-        "height": look.layers.shape[0],
-        "width": look.layers.shape[1],
-        "native": look.result.original_size,
-        "heat": look.layers.heat is not None,
-        "path": look.layers.path,
+        "height": view.layers.shape[0],
+        "width": view.layers.shape[1],
+        "native": view.result.original_size,
+        "heat": view.layers.heat is not None,
+        "path": view.layers.path,
         "alt": f"{item.name}: {decision}, score {score:.3f}{shown}",
-        "again": look.again,
-        "input": look.result.image.shape[:2],
+        "again": view.again,
+        "input": view.result.image.shape[:2],
         "reconstruction": loaded.reconstructor is not None,
     }
     if values is not None:
@@ -88,33 +88,33 @@ def facts(
         "decision": decision,
         "badge": f"{decision} · {score:.3f}",
         "moved": point.moved,
-        "figures": _figures(loaded, point, item, look),
+        "figures": _figures(loaded, point, item, view),
         "among": among(curve, item.raw_score) if curve else "",
         "chart": _chart(curve, point, item.raw_score) if curve else None,
         "picture": picture,
-        "seen": _seen(loaded, look),
+        "seen": _seen(loaded, view),
         "video": _video(frames, item, point, marks, reader) if frames else None,
         **marks_of(marks, item, reader),
     }
 
 
 def marks_of(marks: Marks, item: Item, reader: str | None) -> dict[str, Any]:
-    """The marks on an image that a reader may see: ``own``, and ``beside`` it the others' once his own is saved."""
+    """The marks on an image that a reader may see: ``own``, and those of ``others`` once his own is saved."""
     by = marks.get((item.name, item.file.sha256)) or {}
     mine = None if reader is None else by.get(reader)
     return {
         "own": {"mark": mine.mark, "note": mine.note} if mine else {"mark": None, "note": ""},
-        "beside": beside(by, reader),
+        "others": others_marks(by, reader),
     }
 
 
-def _frames(desk: Session, bundle: int, item: Item) -> list[Item]:
+def _frames(session: Session, bundle: int, item: Item) -> list[Item]:
     if item.frame is None:
         return []
-    return [one for one in list(desk.worklist(bundle).items) if one.frame is not None and one.file is item.file]
+    return [one for one in list(session.worklist(bundle).items) if one.frame is not None and one.file is item.file]
 
 
-def _figures(loaded: LoadedBundle, point: Point, item: Item, look: ScoredView) -> list[list[str]]:
+def _figures(loaded: LoadedBundle, point: Point, item: Item, view: ScoredView) -> list[list[str]]:
     raw = item.raw_score
     assert raw is not None
     p_value = loaded.p_value(raw)
@@ -128,9 +128,9 @@ def _figures(loaded: LoadedBundle, point: Point, item: Item, look: ScoredView) -
             "How often a known normal image is at least as unusual. Not the probability of disease.",
         ],
     ]
-    if look.layers.marked is not None:
+    if view.layers.marked is not None:
         found.append(
-            ["Marked area", formatting.percent(look.layers.marked, 1), "Share of the image inside the outline."]
+            ["Marked area", formatting.percent(view.layers.marked, 1), "Share of the image inside the outline."]
         )
     return found + [
         [name.capitalize(), formatting.raw(value), "A part of the raw score."] for name, value in item.parts.items()
@@ -144,7 +144,7 @@ def among(curve: Curve, raw: float) -> str:
 
 
 def _chart(curve: Curve, point: Point, raw: float) -> dict[str, Any]:
-    """The deciding scores of validation images in bars, with the operating point and the image among them."""
+    """The ranking scores of validation images in bars, with the operating point and the image among them."""
     scores = np.concatenate([curve.normal, curve.abnormal])
     low, high = float(scores.min()), float(np.quantile(scores, 0.99))
     edges = np.linspace(low, max(high, low + 1e-9), _BINS + 1)
@@ -164,8 +164,8 @@ def _chart(curve: Curve, point: Point, raw: float) -> dict[str, Any]:
     }
 
 
-def _seen(loaded: LoadedBundle, look: ScoredView) -> str:
-    height, width = look.result.image.shape[:2]
+def _seen(loaded: LoadedBundle, view: ScoredView) -> str:
+    height, width = view.result.image.shape[:2]
     reading = loaded.bundle.reading
     return (
         f"{width} × {height} pixels, intensity {reading.intensity}, field of view {reading.field_of_view}, "
@@ -175,11 +175,11 @@ def _seen(loaded: LoadedBundle, look: ScoredView) -> str:
 
 def _video(frames: list[Item], item: Item, point: Point, marks: Marks, reader: str | None) -> dict[str, Any]:
     found = segments(frames, point)
-    known = judged(frames, point)
+    known = decisions(frames, point)
     flagged = sum(one.abnormal for one in known.values())
     failed = sum(frame.raw_score is None for frame in frames)
     end = max((frame.time or 0.0 for frame in frames), default=0.0)
-    listed = sorted(found, key=lambda one: -known[one.peak.number].deciding)[:_LISTED]
+    listed = sorted(found, key=lambda one: -known[one.peak.number].ranking_score)[:_LISTED]
     several = "1 suspicious segment" if len(found) == 1 else f"{len(found)} suspicious segments"
     lost = f"; {failed} frames could not be read" if failed else ""
     own = [(frame, _own(marks, frame, reader)) for frame in frames]

@@ -1,6 +1,6 @@
 """The one address that serves pictures.
 
-``GET /read/picture/NUMBER/LAYER?bundle=B&size=S`` with the header ``X-Desk``. Layers:
+``GET /read/picture/NUMBER/LAYER?bundle=B&size=S`` with the header ``X-Session``. Layers:
 
 ================  ============================================================================================
 ``image``         as the file says, upright, at most ``size`` pixels a side, averaged by area; RGB
@@ -43,9 +43,9 @@ async def picture(request: Request) -> Response:
         raise Refused(400, "size must be a number of pixels.") from None
     if item.raw_score is None:
         raise Refused(404, f"{item.name} {item.error}")
-    looks, loaded = asking.desk.room.looks, asking.loaded
+    views, loaded = asking.session.sessions.views, asking.loaded
     if layer == "overlay":
-        bundles = dict(enumerate(asking.desk.room.bundles))
+        bundles = dict(enumerate(asking.session.sessions.bundles))
         by = request.query_params.get("by", str(asking.bundle))
         if not by.isdecimal() or int(by) not in bundles:
             raise Refused(400, "There is no such bundle.")
@@ -53,7 +53,7 @@ async def picture(request: Request) -> Response:
     found = await asking.made(
         (item.address, layer, size, loaded.hash),
         item,
-        lambda: looks.layer(loaded, item, layer, size),
+        lambda: views.layer(loaded, item, layer, size),
         THUMBNAILS if layer == "thumbnail" else None,
     )
     if found is None:

@@ -48,7 +48,7 @@ async def _list(request: Request) -> Response:
     except ValueError:
         raise Refused(400, "page must be a number.") from None
     found = await asyncio.to_thread(
-        listing, asking.desk, asking.bundle, asking.loaded, asking.point, asking.reader, query.get("which", ""),
+        listing, asking.session, asking.bundle, asking.loaded, asking.point, asking.reader, query.get("which", ""),
         page, query.get("have", ""),
     )  # fmt: skip
     return answered(found)
@@ -59,9 +59,9 @@ async def _image(request: Request) -> Response:
     item = asking.item(request.path_params["number"])
     point = float(asking.point.decider.threshold)
     found = await asking.made(
-        (item.address, "facts", asking.loaded.hash, point, asking.reader, asking.desk.room.marking.version),
+        (item.address, "facts", asking.loaded.hash, point, asking.reader, asking.session.sessions.marking.version),
         item,
-        lambda: facts(asking.desk, asking.bundle, asking.loaded, asking.point, asking.reader, item),
+        lambda: facts(asking.session, asking.bundle, asking.loaded, asking.point, asking.reader, item),
     )
     return later() if found is None else answered(found)
 
@@ -81,10 +81,12 @@ async def _header(request: Request) -> Response:
 async def _compare(request: Request) -> Response:
     asking = Asking.of(request)
     item = asking.item(request.path_params["number"])
-    room = asking.desk.room
+    sessions = asking.session.sessions
 
     def make() -> list[dict[str, Any]]:
-        return [_compared(room.looks.look(loaded, item).result, loaded, i) for i, loaded in enumerate(room.bundles)]
+        return [
+            _compared(sessions.views.view(loaded, item).result, loaded, i) for i, loaded in enumerate(sessions.bundles)
+        ]
 
     found = await asking.made((item.address, "compare"), item, make)
     return later() if found is None else answered({"number": item.number, "bundles": found})
@@ -119,7 +121,7 @@ async def _mark(request: Request) -> Response:
         wanted = [_asked(asking, one) for one in json.loads(bytes(body))["marks"]]
     except (ValueError, KeyError, TypeError):
         raise Refused(400, "not saved: the request is damaged") from None
-    marking = asking.desk.room.marking
+    marking = asking.session.sessions.marking
     try:
         before = await asyncio.to_thread(marking.put, asking.loaded, asking.point, asking.reader, wanted)
     except MarkError as error:

@@ -14,12 +14,19 @@ SIGNS = {"agree": "✓ agree", "disagree": "✗ disagree", "unsure": "? unsure"}
 
 
 def listing(
-    desk: Session, bundle: int, loaded: LoadedBundle, point: Point, reader: str | None, which: str, page: int, have: str
+    session: Session,
+    bundle: int,
+    loaded: LoadedBundle,
+    point: Point,
+    reader: str | None,
+    which: str,
+    page: int,
+    have: str,
 ) -> dict[str, Any]:
     """The list.
 
     Args:
-        desk: The session.
+        session: The session.
         bundle: Number of the bundle in use.
         loaded: That bundle.
         point: The operating point at work.
@@ -34,12 +41,12 @@ def listing(
         a row opens where that is another, ``marked`` rows, and ``rows`` of the page ``page`` with their words.
     """
     which = which if which in FILTERS else ALL
-    work = desk.worklist(bundle)
+    work = session.worklist(bundle)
     busy = work.busy
     items = list(work.items)
-    marks, trouble = desk.room.marking.of_bundle(loaded.hash)
+    marks, trouble = session.sessions.marking.of_bundle(loaded.hash)
     done, known = work.progress
-    state = f"{len(items)}-{desk.room.marking.version}"
+    state = f"{len(items)}-{session.sessions.marking.version}"
     answer: dict[str, Any] = {"busy": busy, "done": done, "known": known, "trouble": trouble, "state": state}
     if state == have:
         return answer

@@ -13,7 +13,7 @@ _BINS = 30
 
 
 def distribution(curve: Curve, point: Point) -> dict[str, Any]:
-    """A Vega-Lite chart of the deciding scores of validation images, with the threshold."""
+    """A Vega-Lite chart of the ranking scores of validation images, with the threshold."""
     scores = np.concatenate([curve.normal, curve.abnormal])
     low, high = float(scores.min()), float(np.quantile(scores, 0.99))
     edges = np.linspace(low, max(high, low + 1e-9), _BINS + 1)

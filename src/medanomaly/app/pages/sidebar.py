@@ -22,7 +22,7 @@ def show_side(page: Page) -> None:
     """Show the panel."""
     _bundle(page)
     _uploads(page)
-    if page.desk.files.accepted:
+    if page.session.files.accepted:
         st.divider()
         show_point(page)
         st.divider()
@@ -30,7 +30,7 @@ def show_side(page: Page) -> None:
 
 
 def _bundle(page: Page) -> None:
-    names = [loaded.name for loaded in page.room.bundles]
+    names = [loaded.name for loaded in page.sessions.bundles]
     if len(names) == 1:
         st.html(plain(names[0], strong=True))
         return
@@ -42,13 +42,13 @@ def _bundle(page: Page) -> None:
 
 
 def _uploads(page: Page) -> None:
-    limits = page.room.limits
+    limits = page.sessions.limits
     text = f"At most {limits.file_bytes // MIB} MiB a file. Kept until this page is closed."
-    sent = drop({"token": page.desk.token, "path": PATH, "limits": text})
+    sent = drop({"token": page.session.token, "path": PATH, "limits": text})
     if sent is not None:
-        page.desk.files.expect(sent)
+        page.session.files.expect(sent)
         st.rerun()  # with the clock that follows what comes in
-    st.fragment(_refused, run_every=1.0 if page.worklist.busy else None)(page, bool(page.desk.files.accepted))
+    st.fragment(_refused, run_every=1.0 if page.worklist.busy else None)(page, bool(page.session.files.accepted))
 
 
 def _refused(page: Page, begun: bool) -> None:
@@ -59,14 +59,14 @@ def _refused(page: Page, begun: bool) -> None:
         begun: Whether an image was there when the panel ran.
     """
     busy = page.worklist.busy
-    if bool(page.desk.files.accepted) != begun or (st.session_state.get("busy", False) and not busy):
+    if bool(page.session.files.accepted) != begun or (st.session_state.get("busy", False) and not busy):
         st.session_state["busy"] = busy
         st.rerun()
     st.session_state["busy"] = busy
-    if passed := page.desk.files.passed_over:
+    if passed := page.session.files.passed_over:
         files = "1 file" if passed == 1 else f"{passed} files"
         st.html(plain(f"Passed over: {files} of the system, or hidden", small=True))
-    refused = list(page.desk.files.refused)
+    refused = list(page.session.files.refused)
     if refused:
         files = "1 file was" if len(refused) == 1 else f"{len(refused)} files were"
         with st.expander(f"{files} not taken in", expanded=True, icon=":material/block:"):
@@ -83,7 +83,7 @@ def _export(page: Page) -> None:
     worklist = page.worklist
 
     def marks() -> Marks:
-        return seen_by(page.room.marking.fresh(loaded.hash), reader)
+        return seen_by(page.sessions.marking.fresh(loaded.hash), reader)
 
     def found() -> list[dict]:
         return records(list(worklist.items), loaded, point, marks(), reader)
@@ -101,7 +101,7 @@ def _export(page: Page) -> None:
     st.html(
         plain(
             f"Bundle {loaded.hash[:12]}… Reader: {'not known yet' if reader is None else reader or 'without a name'}. "
-            f"Marks are kept in {page.room.store.path}",
+            f"Marks are kept in {page.sessions.store.path}",
             small=True,
         )
     )

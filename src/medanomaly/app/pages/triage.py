@@ -52,11 +52,11 @@ def show_reading(page: Page) -> None:
     state = page.state
     said = reading(
         {
-            "token": page.desk.token,
+            "token": page.session.token,
             "bundle": state.bundle,
             "threshold": state.threshold,
-            "bundles": len(page.room.bundles),
-            "files": len(page.desk.files.accepted) + page.desk.files.waiting,
+            "bundles": len(page.sessions.bundles),
+            "files": len(page.session.files.accepted) + page.session.files.waiting,
             "reader": state.reader,
         }
     )

@@ -175,7 +175,7 @@ def reader_name(given: str) -> str:
     return shown(given)[:LONGEST_NAME].strip() if given.strip() else ""
 
 
-def beside(marks: Mapping[str, Mark], reader: str | None) -> list[dict[str, Any]]:
+def others_marks(marks: Mapping[str, Mark], reader: str | None) -> list[dict[str, Any]]:
     """The marks of the other readers on an image, once the reader's own is saved; before that none."""
     if reader is None or reader not in marks or marks[reader].mark is None:
         return []

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import streamlit as st
 
 from medanomaly.app.operating_curve import Curve, Point
-from medanomaly.app.server import room
+from medanomaly.app.server import sessions
 from medanomaly.app.session.sessions import LoadedBundle, Session, Sessions
 from medanomaly.app.session.worklist import Worklist
 
-#: Where the page's address keeps which desk is its own, so that it finds it when it is loaded again.
-_TOKEN = "desk"
+#: Where the page's address keeps which session is its own, so that it finds it when it is loaded again.
+_TOKEN = "session"
 
 
 @dataclass
@@ -21,7 +21,7 @@ class State:
 
     Args:
         bundle: Number of the bundle in use.
-        threshold: Of the deciding score; None for the bundle's own.
+        threshold: Of the ranking score; None for the bundle's own.
         reader: Who reads, as the reading part last said; None until someone has.
         turns: How often the slider was put anew where the point at work lies.
     """
@@ -36,29 +36,29 @@ class State:
 class Page:
     """What a run of the script works with."""
 
-    room: Sessions
-    desk: Session
+    sessions: Sessions
+    session: Session
     state: State
 
     @classmethod
     def open(cls) -> Page:
         """Of the session that asks."""
-        desk = _attached(st.query_params.get(_TOKEN))
-        if st.query_params.get(_TOKEN) != desk.token:
-            st.query_params[_TOKEN] = desk.token
+        session = _connected(st.query_params.get(_TOKEN))
+        if st.query_params.get(_TOKEN) != session.token:
+            st.query_params[_TOKEN] = session.token
         if "state" not in st.session_state:
             st.session_state["state"] = State()
-        return cls(room(), desk, st.session_state["state"])
+        return cls(sessions(), session, st.session_state["state"])
 
     @property
     def loaded(self) -> LoadedBundle:
         """The bundle in use."""
-        return self.room.bundles[self.state.bundle]
+        return self.sessions.bundles[self.state.bundle]
 
     @property
     def worklist(self) -> Worklist:
         """Of the bundle in use."""
-        return self.desk.worklist(self.state.bundle)
+        return self.session.worklist(self.state.bundle)
 
     @property
     def point(self) -> Point:
@@ -71,12 +71,12 @@ class Page:
         return self.loaded.curve if isinstance(self.loaded.curve, Curve) else None
 
 
-def _leave(desk: Session) -> None:
-    room().leave(desk)
+def _disconnect(session: Session) -> None:
+    sessions().disconnect(session)
 
 
-@st.cache_resource(scope="session", show_spinner=False, on_release=_leave)
-def _attached(_token: str | None) -> Session:
-    desk = room().attach(_token)
-    desk.files.expect(0)  # a page that was loaded again sends nothing any more
-    return desk
+@st.cache_resource(scope="session", show_spinner=False, on_release=_disconnect)
+def _connected(_token: str | None) -> Session:
+    session = sessions().connect(_token)
+    session.files.expect(0)  # a page that was loaded again sends nothing any more
+    return session

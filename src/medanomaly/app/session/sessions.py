@@ -1,4 +1,4 @@
-"""What lives on the server: bundles, marks, and a desk for each open session, with its folder."""
+"""What lives on the server: bundles, marks, and the open sessions, each with its folder."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PREFIX = "medanomaly-app-"
 _LOCK = "in-use"
 
 
-class Careful(Detector):
+class BudgetedDetector(Detector):
     """A detector that reads large images one after the other: nine of 100 million pixels took 4 GB."""
 
     def _read(self, image: Any, name: str = "image") -> Any:
@@ -54,7 +54,7 @@ class LoadedBundle:
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.bundle = Bundle.open(path)
-        self.detector = Careful(self.bundle, hint="throughput", threads=threads)
+        self.detector = BudgetedDetector(self.bundle, hint="throughput", threads=threads)
         if not math.isfinite(self.detector.decider.threshold):
             raise BundleError(
                 f"{path / CARD}: its operating point is no finite number. Choose one by `medanomaly decide`."
@@ -96,16 +96,16 @@ class Session:
     """One session: its folder, its files, and a worklist for each bundle that was asked for.
 
     Args:
-        room: The server's.
+        sessions: All of the server's.
     """
 
-    def __init__(self, room: Sessions) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self.token = secrets.token_urlsafe(24)
-        self.folder = Path(tempfile.mkdtemp(prefix="session-", dir=room.folder))
-        self.files = Files(self.folder, room.limits)
-        self.attached = 0
+        self.folder = Path(tempfile.mkdtemp(prefix="session-", dir=sessions.folder))
+        self.files = Files(self.folder, sessions.limits)
+        self.connected = 0
         self.left = 0.0
-        self.room = room
+        self.sessions = sessions
         self._lock = threading.Lock()
         self._worklists: dict[int, Worklist] = {}
 
@@ -113,8 +113,8 @@ class Session:
         """That of a bundle, by its number; scoring goes on with what came since."""
         with self._lock:
             if bundle not in self._worklists:
-                detector = self.room.bundles[bundle].detector
-                self._worklists[bundle] = Worklist(detector, self.files, self.room.every)
+                detector = self.sessions.bundles[bundle].detector
+                self._worklists[bundle] = Worklist(detector, self.files, self.sessions.every)
             worklist = self._worklists[bundle]
         worklist.score()
         return worklist
@@ -124,7 +124,7 @@ class Session:
         self.files.close()
         for worklist in self._worklists.values():
             worklist.close()
-        self.room.looks.forget(str(self.folder))
+        self.sessions.views.forget(str(self.folder))
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -136,7 +136,7 @@ class Sessions:
         store: Marks and notes.
         limits: What a session takes in at most.
         every: Every Nth frame of a video is scored.
-        grace: Seconds that a desk is kept for after its last page has gone, so that a page can be loaded again.
+        grace: Seconds that a session is kept for after its last page has gone, so that a page can be loaded again.
         temporary: Where session folders are made; None for the system's folder.
     """
 
@@ -151,55 +151,59 @@ class Sessions:
     ) -> None:
         self.bundles, self.store, self.limits, self.every = bundles, store, limits or Limits(), every
         self.grace = grace
-        self.marking, self.looks, self.work = Marking(store), ScoredViews(), Work()
+        self.marking, self.views, self.work = Marking(store), ScoredViews(), Work()
         base = temporary or Path(tempfile.gettempdir())
         sweep(base)
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
         self._held = (self.folder / _LOCK).open("wb")
         fcntl.flock(self._held, fcntl.LOCK_EX)
         self._lock = threading.Lock()
-        self._desks: dict[str, Session] = {}
+        self._sessions: dict[str, Session] = {}
 
-    def attach(self, token: str | None) -> Session:
-        """The desk of a page that was loaded again, or a new one; for each there is a :meth:`leave`."""
+    def connect(self, token: str | None) -> Session:
+        """The session of a page that was loaded again, or a new one; for each there is a :meth:`disconnect`."""
         with self._lock:
-            desk = self._desks.get(token or "")
-            if desk is None:
-                desk = Session(self)
-                self._desks[desk.token] = desk
-            desk.attached += 1
-            return desk
+            session = self._sessions.get(token or "")
+            if session is None:
+                session = Session(self)
+                self._sessions[session.token] = session
+            session.connected += 1
+            return session
 
     def find(self, token: str) -> Session | None:
-        """The desk of a secret, if it is there."""
+        """The session of a secret, if it is there."""
         with self._lock:
-            return self._desks.get(token)
+            return self._sessions.get(token)
 
-    def leave(self, desk: Session) -> None:
-        """A page is gone; some time after the last one its desk is cleared, its folder removed."""
+    def disconnect(self, session: Session) -> None:
+        """A page is gone; some time after the last one its session is cleared, its folder removed."""
         with self._lock:
-            desk.attached -= 1
-            if desk.attached:
+            session.connected -= 1
+            if session.connected:
                 return
-            desk.left = time.monotonic()
-        timer = threading.Timer(self.grace, self._clear, [desk])
+            session.left = time.monotonic()
+        timer = threading.Timer(self.grace, self._clear, [session])
         timer.daemon = True
         timer.start()
 
-    def _clear(self, desk: Session) -> None:
+    def _clear(self, session: Session) -> None:
         with self._lock:
             # Who came back and left again has a later timer.
-            if desk.attached or time.monotonic() - desk.left < self.grace or self._desks.pop(desk.token, None) is None:
+            if (
+                session.connected
+                or time.monotonic() - session.left < self.grace
+                or self._sessions.pop(session.token, None) is None
+            ):
                 return
-        desk.close()
+        session.close()
 
     def close(self) -> None:
-        """Clear all desks and remove everything that was uploaded."""
+        """Clear all sessions and remove everything that was uploaded."""
         with self._lock:
-            desks, self._desks = list(self._desks.values()), {}
+            sessions, self._sessions = list(self._sessions.values()), {}
         self.work.close()
-        for desk in desks:
-            desk.close()
+        for session in sessions:
+            session.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._held.close()
 

@@ -53,37 +53,37 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Decision:
     """An image at an operating point.
 
     Args:
-        deciding: The score that is compared with the threshold; minus infinity for what could not be scored.
+        ranking_score: The score that is compared with the threshold; minus infinity for what could not be scored.
         score: In (0, 1), 0.5 at the operating point; None for what could not be scored.
         abnormal: The decision.
     """
 
-    deciding: float
+    ranking_score: float
     score: float | None
     abnormal: bool
 
 
-_FAILED = Judged(float("-inf"), None, False)
+_FAILED = Decision(float("-inf"), None, False)
 
 
-def judged(items: Sequence[Item], point: Point) -> dict[int, Judged]:
+def decisions(items: Sequence[Item], point: Point) -> dict[int, Decision]:
     """Images by their numbers, all at once: a video has tens of thousands."""
     scored = [item for item in items if item.raw_score is not None]
     raw = np.array([item.raw_score for item in scored], dtype=np.float32)
     decider = point.decider
     columns = (decider.ranking_score(raw).tolist(), decider.score(raw).tolist(), decider.abnormal(raw).tolist())
     found = {item.number: _FAILED for item in items if item.raw_score is None}
-    found.update((item.number, Judged(*each)) for item, *each in zip(scored, *columns, strict=True))
+    found.update((item.number, Decision(*each)) for item, *each in zip(scored, *columns, strict=True))
     return found
 
 
 def rows(items: Sequence[Item], point: Point, marks: Mapping[tuple[str, str], Mark]) -> list[Row]:
-    """All rows, sorted: by deciding score, falling, then by the order of coming; what failed comes last."""
-    known = judged(items, point)
+    """All rows, sorted: by ranking score, falling, then by the order of coming; what failed comes last."""
+    known = decisions(items, point)
     made: list[Row] = []
     videos: dict[str, list[Item]] = {}
 
@@ -100,9 +100,9 @@ def rows(items: Sequence[Item], point: Point, marks: Mapping[tuple[str, str], Ma
         else:
             videos.setdefault(str(item.file.path), []).append(item)
     for frames in videos.values():
-        first = max(frames, key=lambda frame: known[frame.number].deciding)
+        first = max(frames, key=lambda frame: known[frame.number].ranking_score)
         add(first, first.file.name, tuple(frames), sum(known[frame.number].abnormal for frame in frames))
-    return sorted(made, key=lambda row: (row.score is None, -known[row.item.number].deciding, row.item.number))
+    return sorted(made, key=lambda row: (row.score is None, -known[row.item.number].ranking_score, row.item.number))
 
 
 def chosen(all_rows: Sequence[Row], which: str) -> list[Row]:

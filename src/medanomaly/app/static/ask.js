@@ -27,7 +27,7 @@ export class Ask {
   async _fetch(path, params, options = {}) {
     const query = new URLSearchParams({ bundle: this.data.bundle, ...params });
     if (this.data.threshold !== null) query.set("threshold", this.data.threshold);
-    const headers = { "X-Desk": this.data.token };
+    const headers = { "X-Session": this.data.token };
     if (this.reader !== null) headers["X-Reader"] = encodeURIComponent(this.reader.toWellFormed());
     for (;;) {
       let answer;

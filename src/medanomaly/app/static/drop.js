@@ -51,7 +51,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       while (next < files.length) {
         const [name, file] = files[next++];
         try {
-          const headers = { "X-Desk": root.data.token, "X-Name": encodeURIComponent(name) };
+          const headers = { "X-Session": root.data.token, "X-Name": encodeURIComponent(name) };
           const answer = await fetch(root.data.path, { method: "PUT", headers, body: file });
           if (!answer.ok && answer.status !== 413) failed.push(`${name}: ${await answer.text()}`);
         } catch {

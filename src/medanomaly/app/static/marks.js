@@ -52,7 +52,7 @@ export class Marks {
     const other = this.shown?.facts.number !== shown.facts.number || this.shown.facts.bundle !== shown.facts.bundle;
     if (other) this.keepNote(); // what is half typed is of the image before
     this.shown = shown;
-    const { own, beside, error } = shown.facts;
+    const { own, others, error } = shown.facts;
     for (const button of this.root.querySelectorAll("[data-mark]")) {
       button.setAttribute("aria-pressed", String(own.mark === button.dataset.mark));
       button.setAttribute("aria-busy", String(!!own.saving));
@@ -63,7 +63,7 @@ export class Marks {
     else if (!this.dirty) this.note.value = own.note;
     if (other || !this.dirty) this.noted = own.note;
     this.find(".beside").replaceChildren(
-      ...beside.map(({ reader, mark, note }) =>
+      ...others.map(({ reader, mark, note }) =>
         Object.assign(document.createElement("li"), { textContent: `${reader}: ${mark ?? "no mark"}${note ? `, ${note}` : ""}` }),
       ),
     );
@@ -136,8 +136,8 @@ export class Marks {
     const { data, reader } = this.ask;
     const here = one.reader === reader && one.data.bundle === data.bundle && one.data.token === data.token;
     const waiting = new Set(outbox.queue.flatMap(({ marks, back }) => (marks ?? back.marks).map(({ number }) => number)));
-    for (const { number, own, beside } of here ? now : []) {
-      if (!waiting.has(number)) this.reading.saved(number, own, beside);
+    for (const { number, own, others } of here ? now : []) {
+      if (!waiting.has(number)) this.reading.saved(number, own, others);
     }
     const said = one.mark ? `${one.mark} saved` : one.undo ? "mark taken away" : one.back ? "taken back" : "note saved";
     const many = now.length > 1 ? `, ${now.length} frames` : "";

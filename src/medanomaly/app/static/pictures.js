@@ -26,9 +26,9 @@ export class Pictures {
   }
 
   // A reader's saved mark, wherever the image's words are kept.
-  saved(number, own, beside) {
+  saved(number, own, others) {
     for (const [key, { found }] of this.facts) {
-      if (found && key === `${this.ask.key}/${number}`) Object.assign(found, { own, beside });
+      if (found && key === `${this.ask.key}/${number}`) Object.assign(found, { own, others });
       else if (found?.video || key.endsWith(`/${number}`)) this.facts.delete(key); // its timeline shows marks of others
     }
   }

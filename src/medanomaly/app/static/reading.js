@@ -222,12 +222,12 @@ class Reading {
     return null;
   }
 
-  saved(number, own, beside) {
-    this.pictures.saved(number, own, beside);
+  saved(number, own, others) {
+    this.pictures.saved(number, own, others);
     const { facts } = this.shown ?? {};
     if (!facts) return;
     if (facts.number === number) {
-      Object.assign(facts, { own, beside });
+      Object.assign(facts, { own, others });
       this.marks.paint(this.shown);
     }
     if (facts.video) this.timelineAnew();

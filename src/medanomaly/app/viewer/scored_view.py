@@ -94,7 +94,7 @@ class ScoredViews:
                 self._decoded.put(key, found, found.pixels.nbytes)
         return found
 
-    def look(self, loaded: LoadedBundle, item: Item) -> ScoredView:
+    def view(self, loaded: LoadedBundle, item: Item) -> ScoredView:
         """The model's view of an image.
 
         Raises:
@@ -113,7 +113,7 @@ class ScoredViews:
                 found = ScoredView(found.result, small, found.again)
             return found, found.result.image.nbytes * 2 + 2**20
 
-        return self._once((item.address, "look", loaded.hash), item, make)
+        return self._once((item.address, "view", loaded.hash), item, make)
 
     def values(self, item: Item) -> window_level.Values | None:
         """What a window is put over; None for images without more than 8 bits.
@@ -143,7 +143,7 @@ class ScoredViews:
             "values": lambda: self._values(item, size),
             "thumbnail": lambda: self._thumbnail(item),
             "heat": lambda: self._heat(loaded, item),
-            "input": lambda: exact(as_bytes(self.look(loaded, item).result.image)),
+            "input": lambda: exact(as_bytes(self.view(loaded, item).result.image)),
             "reconstruction": lambda: self._reconstruction(loaded, item),
             "overlay": lambda: self._overlay(loaded, item, size),
         }[layer]
@@ -202,7 +202,7 @@ class ScoredViews:
         return jpeg(window_level.shrunk(pixels, window_level.THUMBNAIL))
 
     def _heat(self, loaded: LoadedBundle, item: Item) -> Encoded:
-        heat = self.look(loaded, item).layers.heat
+        heat = self.view(loaded, item).layers.heat
         if heat is None:
             raise KeyError("heat")
         return exact(heat)
@@ -210,10 +210,10 @@ class ScoredViews:
     def _reconstruction(self, loaded: LoadedBundle, item: Item) -> Encoded:
         if loaded.reconstructor is None:
             raise KeyError("reconstruction")
-        return exact(as_bytes(loaded.reconstructor(self.look(loaded, item).result.image)))
+        return exact(as_bytes(loaded.reconstructor(self.view(loaded, item).result.image)))
 
     def _overlay(self, loaded: LoadedBundle, item: Item, size: int) -> Encoded:
-        result = self.look(loaded, item).result
+        result = self.view(loaded, item).result
         shown = as_bytes(result.image) if result.heat is None else overlay(result.image, result.heat)
         return exact(np.ascontiguousarray(window_level.shrunk(shown, size or 360)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from medanomaly.app.operating_curve import Point
 from medanomaly.app.session.worklist import Item
-from medanomaly.app.session.worklist_rows import judged
+from medanomaly.app.session.worklist_rows import decisions
 
 #: Flagged frames are one segment while no more than so many seconds lie between them.
 GAP = 2.0
@@ -32,7 +32,7 @@ class Segment:
 
 def segments(frames: Sequence[Item], point: Point, gap: float = GAP) -> list[Segment]:
     """The suspicious segments of a video's frames, in the order of time."""
-    known = judged(frames, point)
+    known = decisions(frames, point)
     runs: list[list[Item]] = []
     for frame in sorted(frames, key=lambda frame: frame.frame or 0):
         if not known[frame.number].abnormal:
@@ -42,13 +42,14 @@ def segments(frames: Sequence[Item], point: Point, gap: float = GAP) -> list[Seg
         else:
             runs.append([frame])
     return [
-        Segment(run[0], run[-1], max(run, key=lambda frame: known[frame.number].deciding), len(run)) for run in runs
+        Segment(run[0], run[-1], max(run, key=lambda frame: known[frame.number].ranking_score), len(run))
+        for run in runs
     ]
 
 
 def thinned(frames: Sequence[Item], point: Point, columns: int = 400) -> list[Item]:
     """Frames to draw: of those that share a column of time the lowest and the highest, in the order of time."""
-    known = judged(frames, point)
+    known = decisions(frames, point)
     scored = [frame for frame in sorted(frames, key=lambda frame: frame.frame or 0) if frame.raw_score is not None]
     if len(scored) <= 2 * columns:
         return scored
@@ -57,7 +58,7 @@ def thinned(frames: Sequence[Item], point: Point, columns: int = 400) -> list[It
     for column in range(columns):
         part = scored[round(column * size) : round((column + 1) * size)]
         for pick in (min, max):
-            one = pick(part, key=lambda frame: known[frame.number].deciding)
+            one = pick(part, key=lambda frame: known[frame.number].ranking_score)
             kept[one.number] = one
     return [kept[number] for number in sorted(kept)]
 

@@ -154,7 +154,7 @@ def _infer(
             total += by
             progress.update(task, total=None if options.watch else total)
 
-        stop.gentle = True
+        stop.deferred = True
         try:
             items = _items(listing, options, out, stop, passed, tries)
             source = _source(items, options.every, done, grow, tries, writer)
@@ -175,7 +175,7 @@ def _infer(
             if options.watch is not None:
                 records.describe(passed_over=passed.to_dict())
         finally:
-            stop.gentle = False
+            stop.deferred = False
         writer.summary.signum = stop.signum
     return writer.summary
 

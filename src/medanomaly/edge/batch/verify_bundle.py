@@ -13,7 +13,7 @@ import openvino as ov
 
 from medanomaly import __version__
 from medanomaly.decision.decision_function import DecisionFunction
-from medanomaly.edge import bundle_graph as inside
+from medanomaly.edge import bundle_graph
 from medanomaly.edge.batch.inputs import expand, find_inputs
 from medanomaly.edge.bundle import GRAPH, Bundle, BundleError, differences, read_card
 from medanomaly.edge.content_hash import Contents
@@ -157,12 +157,12 @@ def _graph(path: Path, card: dict[str, Any]) -> Check:
         return Check("graph", None, f"there is no {GRAPH}")
     try:
         graph = core().read_model(path / GRAPH)
-        inner = inside.card_of(graph)
+        inner = bundle_graph.card_of(graph)
         if inner is None:
             if card["schema"] < 3:
                 return Check("graph", None, f"layout {card['schema']} has no card inside the graph to compare with")
             return Check("graph", False, f"{path / GRAPH}: holds no card. Copy the whole folder again.")
-        if not inside.same_card(inner, card):
+        if not bundle_graph.same_card(inner, card):
             of = (inner.get("model") or {}).get("name"), inner.get("created")
             return Check(
                 "graph",
@@ -170,7 +170,7 @@ def _graph(path: Path, card: dict[str, Any]) -> Check:
                 f"{path / GRAPH}: belongs to another card (a graph of {of[0]}, exported {of[1]}), or the card was "
                 "edited. Copy the whole folder of one bundle, or change it by `medanomaly decide` alone.",
             )
-        if not inside.same_point(graph, card["operating_point"]):
+        if not bundle_graph.same_point(graph, card["operating_point"]):
             return Check(
                 "graph",
                 False,

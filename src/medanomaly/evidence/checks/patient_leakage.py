@@ -38,5 +38,5 @@ def shared(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def check(context: Context) -> dict[str, Any]:
-    """The record ``groups``; artificial anomalies share their image's group and split."""
+    """The record ``groups``; synthetic anomalies share their image's group and split."""
     return shared(context.table)

@@ -89,8 +89,8 @@ def compare(
 
 
 def check(context: Context) -> dict[str, Any]:
-    """The record ``shared_images``; artificial anomalies are other images than those they are made from."""
-    made = _artificial(context.module)
+    """The record ``shared_images``; synthetic anomalies are other images than those they are made from."""
+    made = _synthetic(context.module)
     rows = context.predictions[~context.predictions["path"].isin(made)]
     test = _of_table(rows)
     validation, training = _validation(context, made), _listed(context.module, "train", made)
@@ -111,7 +111,7 @@ def _of_table(rows: pd.DataFrame) -> Listed:
     return Listed(rows["path"].astype(str).tolist(), groups, scores)
 
 
-def _artificial(module: Any) -> set[str]:
+def _synthetic(module: Any) -> set[str]:
     table = getattr(module, "table", None)
     if table is None or "artificial" not in table:
         return set()

@@ -45,7 +45,7 @@ def of_image(image: np.ndarray | DecodedImage, reading: Preprocessing, name: str
 
 
 def check(context: Context) -> dict[str, Any]:
-    """The record ``one_number``; artificial anomalies and images that cannot be read again are left out."""
+    """The record ``one_number``; synthetic anomalies and images that cannot be read again are left out."""
     table = getattr(context.module, "table", None)
     made: set[str] = set()
     if table is not None and "artificial" in table:
@@ -67,7 +67,7 @@ def check(context: Context) -> dict[str, Any]:
     return {
         **compare(test, context.scores[rows[good]], validation),
         "left_out": left_out,
-        "note": f"{left_out} test images had no part: artificial, unreadable, or beyond {MOST}." if left_out else "",
+        "note": f"{left_out} test images had no part: synthetic, unreadable, or beyond {MOST}." if left_out else "",
     }
 
 

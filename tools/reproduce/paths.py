@@ -15,7 +15,7 @@ DATA, WEIGHTS = "$MEDANOMALY_DATA", "$MEDANOMALY_WEIGHTS"
 
 
 @dataclass(frozen=True)
-class Places:
+class Paths:
     """Where results go.
 
     Args:
@@ -29,8 +29,8 @@ class Places:
     page: Path
 
     @classmethod
-    def of(cls, quick: bool, out: Path | None = None) -> Places:
-        """The published places; in quick mode, or for another ``out``, all below one folder."""
+    def of(cls, quick: bool, out: Path | None = None) -> Paths:
+        """The published paths; in quick mode, or for another ``out``, all below one folder."""
         if out is None and quick:
             out = HOME / "results" / "reproduce_quick"
         if out is None:
