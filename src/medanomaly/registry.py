@@ -14,10 +14,9 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, wraps
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from medanomaly.errors import MedAnomalyError
@@ -263,40 +262,26 @@ def register() -> None:
     modules only; ``get_datamodule`` drops the package of a class path. Hence: import all, extend the list of modules,
     and let class paths of ours go to the registry first.
     """
-    import anomalib.data
-    import anomalib.models
+    from medanomaly.anomalib_compat.plugin_lookup import allow_models, replace_datamodule_lookup
 
     models = load_all("model")
     load_all("data")
-    anomalib.models.ALLOWED_MODULES.update({"medanomaly.models", *(cls.__module__ for cls in models.values())})
-    anomalib.models.ALLOWED_MODULES.update(cls.__module__.split(".")[0] for cls in models.values())
-
-    original = anomalib.data.get_datamodule
-    if getattr(original, "_medanomaly", False):
-        return
-    replacement = _datamodule_lookup(original)
-    for module in [m for m in sys.modules.values() if isinstance(m, ModuleType)]:
-        if getattr(module, "__name__", "").startswith("anomalib") and vars(module).get("get_datamodule") is original:
-            module.get_datamodule = replacement  # type: ignore[attr-defined]
+    modules = {cls.__module__ for cls in models.values()}
+    allow_models({GROUPS["model"], *modules, *(module.split(".")[0] for module in modules)})
+    replace_datamodule_lookup(_datamodule)
 
 
-def _datamodule_lookup(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @wraps(original)
-    def get_datamodule(config: Any) -> Any:
-        from omegaconf import OmegaConf
+def _datamodule(config: Any) -> Any | None:
+    """The data module of a plugin that a configuration names; None where it names another class."""
+    import anomalib.data
+    from omegaconf import OmegaConf
 
-        node = config.get("data", config)
-        path = str(node["class_path"])
-        package, _, name = path.rpartition(".")
-        ours = plugins("data")
-        own_packages = {p.package for same in ours.values() for p in same}
-        import anomalib.data
-
-        foreign_short_name = not package and name in ours and not hasattr(anomalib.data, name)
-        if package == GROUPS["data"] or package.split(".")[0] in own_packages or foreign_short_name:
-            args = node.get("init_args") or {}
-            return get("data", name)(**dict(OmegaConf.to_container(OmegaConf.create(args))))  # type: ignore[arg-type]
-        return original(config)
-
-    get_datamodule._medanomaly = True  # type: ignore[attr-defined]
-    return get_datamodule
+    node = config.get("data", config)
+    package, _, name = str(node["class_path"]).rpartition(".")
+    ours = plugins("data")
+    own_packages = {p.package for same in ours.values() for p in same}
+    short_name = not package and name in ours and not hasattr(anomalib.data, name)
+    if not (package == GROUPS["data"] or package.split(".")[0] in own_packages or short_name):
+        return None
+    args = node.get("init_args") or {}
+    return get("data", name)(**dict(OmegaConf.to_container(OmegaConf.create(args))))  # type: ignore[arg-type]

@@ -107,7 +107,7 @@ def again(run_folder: Path, out: Path) -> tuple[dict, dict]:
     # Spoilt, so that what is compared was really made anew.
     model: Any = run.model
     point, calibrated = model.post_processor, []
-    for name in ("_image_threshold", "image_scale", "_pixel_threshold", "pixel_scale"):
+    for name in ("image_threshold", "image_scale", "pixel_threshold", "pixel_scale"):
         getattr(point, name).fill_(float("nan"))
     point.packed = point.packed[:0]
     calibrate = model.calibrate

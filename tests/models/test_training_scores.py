@@ -39,4 +39,4 @@ def test_maps_smaller_than_the_masks_have_a_pixel_threshold_of_their_own():
     point.on_validation_batch_end(None, None, batch)
     point.fit_collected(SimpleNamespace())
     # All of the marked pixel's value, 16, is above the threshold, and the next lower one is not.
-    assert 15 <= float(point._pixel_threshold) < 16
+    assert 15 <= float(point.pixel_threshold) < 16

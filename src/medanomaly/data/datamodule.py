@@ -279,7 +279,8 @@ class MedicalDataModule(TableLoaders):
             options["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
         return key_of(self.reading.to_dict(), reader.masks, reader.synthetic(), reader.seed, options, stamps)
 
-    def _setup(self, _stage: str | None = None) -> None:
+    def make_splits(self) -> None:
+        """The three data sets, as the sample table deals them: by group, where anomalib would part one by image."""
         self.train_data, self.val_data, self.test_data = (self.subset(name) for name in tables.SPLITS)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from anomalib.data import AnomalibDataset, ImageBatch, ImageItem
+from anomalib.data import ImageBatch, ImageItem
 
+from medanomaly.anomalib_compat.datamodules import OwnTable
 from medanomaly.data.image_cache import CachedImages, Pair
 from medanomaly.data.synthetic_anomalies import Anomaly, foreign_files, generator
 from medanomaly.imaging import Preprocessing, decode_mask, several
@@ -84,7 +85,7 @@ class RowReader:
         return self.reading.prepare_pair(self.decode(path), mask, path, mask_path)
 
 
-class MedicalDataset(AnomalibDataset):
+class MedicalDataset(OwnTable):
     """The rows of one split, read through one :class:`~medanomaly.imaging.Reading`.
 
     Args:
@@ -112,7 +113,7 @@ class MedicalDataset(AnomalibDataset):
         # anomalib looks at the table; __getitems__ reads these lists.
         table = table.assign(label_index=table["abnormal"].astype(int)).reset_index(drop=True)
         table.attrs["task"] = "segmentation" if masks else "classification"
-        self._samples = table
+        self.set_table(table)
         self.paths: list[str] = table["image_path"].tolist()
         self.mask_paths: list[str] = table["mask_path"].tolist()
         self.abnormal = torch.tensor(table["abnormal"].to_numpy(dtype=bool))

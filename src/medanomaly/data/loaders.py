@@ -7,18 +7,18 @@ from typing import Any
 
 import pandas as pd
 import torch
-from anomalib.data import AnomalibDataModule, ImageBatch
-from lightning.pytorch.overrides.distributed import UnrepeatedDistributedSampler
+from anomalib.data import ImageBatch
 from torch.utils.data import DataLoader
 
 from medanomaly import distributed
+from medanomaly.anomalib_compat.datamodules import OwnSplits, UnrepeatedDistributedSampler, collate_function
 from medanomaly.data.dataset import MedicalDataset
 from medanomaly.data.image_cache import CachedImages
 from medanomaly.data.split_selection import SplitSelection
 from medanomaly.imaging import Preprocessing
 
 
-class TableLoaders(AnomalibDataModule):
+class TableLoaders(OwnSplits):
     """The loading half of :class:`medanomaly.data.datamodule.MedicalDataModule`."""
 
     train_data: MedicalDataset
@@ -38,11 +38,6 @@ class TableLoaders(AnomalibDataModule):
 
     @abstractmethod
     def _images_of(self, split: str, rows: pd.DataFrame, masks: bool) -> tuple[dict[str, int], CachedImages]: ...
-
-    # Splits come from the table: anomalib's own splitting is by image and would part the groups.
-    def _create_test_split(self) -> None: ...
-
-    def _create_val_split(self) -> None: ...
 
     def train_dataloader(self) -> DataLoader:
         """Training normals, in an order drawn anew each epoch from torch's global generator."""
@@ -95,5 +90,5 @@ class TableLoaders(AnomalibDataModule):
             if dealt and distributed.world_size() > 1
             else None,
             num_workers=workers,
-            collate_fn=self.external_collate_fn or data.collate_fn,
+            collate_fn=collate_function(self, data),
         )

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from anomalib.data import InferenceBatch
-from anomalib.post_processing import PostProcessor
 from lightning import LightningModule, Trainer
 
 from medanomaly import distributed
+from medanomaly.anomalib_compat.thresholds import ThresholdBuffers
 from medanomaly.csv_cells import some
 from medanomaly.decision.decision_function import record
 from medanomaly.decision.packed_scores import pack_scores, unpack_scores
@@ -33,7 +33,7 @@ class _Seen(NamedTuple):
     marked: np.ndarray | None
 
 
-class OperatingPoint(PostProcessor):
+class OperatingPoint(ThresholdBuffers):
     """Choose a threshold by a stated rule on validation scores, and map raw scores to (0, 1) without clamping.
 
     anomalib's own post-processor clamps scores to [0, 1] before its metrics see them, which changes every rank metric
@@ -98,9 +98,15 @@ class OperatingPoint(PostProcessor):
     def _clear(self) -> None:
         self._seen: list[_Seen] = []
 
-    @property
-    def _checkpoint_config_keys(self) -> tuple[str, ...]:
-        return self._keys
+    def checkpoint_config(self) -> dict[str, Any]:
+        """The rules and the history, as plain values of a checkpoint."""
+        return {key: getattr(self, key) for key in self._keys}
+
+    def load_checkpoint_config(self, config: dict[str, Any]) -> None:
+        """Take back what :meth:`checkpoint_config` gave; an older checkpoint may lack some of it."""
+        for key in self._keys:
+            if key in config:
+                setattr(self, key, config[key])
 
     # Validation: collect raw scores, then choose.
 
@@ -192,7 +198,7 @@ class OperatingPoint(PostProcessor):
                 "rate if they are more with each epoch."
             )
         chosen = fit(self.rule, self.value, scores, abnormal)
-        self._image_threshold.fill_(chosen.threshold)
+        self.image_threshold.fill_(chosen.threshold)
         self.image_scale.fill_(chosen.scale)
         self.image_centre.fill_(float("nan") if chosen.centre is None else chosen.centre)
         self.fitted_on.copy_(torch.tensor([int((~abnormal).sum()), int(abnormal.sum())]))
@@ -207,7 +213,7 @@ class OperatingPoint(PostProcessor):
     def fit_pixels(self, pixels: np.ndarray, abnormal: np.ndarray) -> None:
         """Choose the pixel threshold from raw map values (n,) and their truth (n,) of bool."""
         chosen = fit(self.pixel_rule, self.pixel_value, pixels, abnormal, "pixels")
-        self._pixel_threshold.fill_(chosen.threshold)
+        self.pixel_threshold.fill_(chosen.threshold)
         self.pixel_scale.fill_(chosen.scale)
 
     @property
@@ -246,11 +252,11 @@ class OperatingPoint(PostProcessor):
         score, raw_map = self.ranking_score(predictions.pred_score), predictions.anomaly_map
         anomaly_map = pred_mask = None
         if raw_map is not None:
-            anomaly_map = to_unit(raw_map, self._pixel_threshold, self.pixel_scale)
-            pred_mask = raw_map > self._pixel_threshold
+            anomaly_map = to_unit(raw_map, self.pixel_threshold, self.pixel_scale)
+            pred_mask = raw_map > self.pixel_threshold
         return InferenceBatch(
-            pred_score=to_unit(score, self._image_threshold, self.image_scale),
-            pred_label=score > self._image_threshold,
+            pred_score=to_unit(score, self.image_threshold, self.image_scale),
+            pred_label=score > self.image_threshold,
             anomaly_map=anomaly_map,
             pred_mask=pred_mask,
         )
@@ -260,7 +266,7 @@ class OperatingPoint(PostProcessor):
         return ranking_score(raw, self.image_centre if RULES[self.rule].centre else None)
 
     def _require_fit(self) -> None:
-        if torch.isnan(self._image_threshold):
+        if torch.isnan(self.image_threshold):
             raise RuntimeError(
                 "No operating point has been chosen: the model was never validated. Train with validation images, or "
                 "load a checkpoint that was (--ckpt_path)."
@@ -275,16 +281,16 @@ class OperatingPoint(PostProcessor):
         rows = self.validation
         normal = np.array(rows.get("raw_score", []))[~np.array(rows.get("abnormal", []), dtype=bool)]
         centre = float(self.image_centre) if RULES[self.rule].centre else None
-        chosen = Fitted(float(self._image_threshold), float(self.image_scale), centre)
+        chosen = Fitted(float(self.image_threshold), float(self.image_scale), centre)
         fitted_on = {"normal": int(self.fitted_on[0]), "abnormal": int(self.fitted_on[1])}
         point = record(self.rule, self.value, chosen, normal, fitted_on)
         point["pixel"] = None
-        if not torch.isnan(self._pixel_threshold):
+        if not torch.isnan(self.pixel_threshold):
             point["pixel"] = {
                 "rule": self.pixel_rule,
                 "value": self.pixel_value,
                 "question": question(self.pixel_rule, self.pixel_value).replace("image", "pixel"),
-                "threshold": float(self._pixel_threshold),
+                "threshold": float(self.pixel_threshold),
                 "scale": float(self.pixel_scale),
             }
         if self.history:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from anomalib.engine.plugins import AnomalibCheckpointIO
-from anomalib.utils.serialization import anomalib_safe_globals
 
+from medanomaly.anomalib_compat.checkpoint_io import AnomalibCheckpointIO, anomalib_safe_globals
+from medanomaly.anomalib_compat.checkpoints import checkpoint_epochs
 from medanomaly.failures import cannot_write
 from medanomaly.files import write_whole
 from medanomaly.options import OptionError, one_line
@@ -148,10 +148,7 @@ def _check_resumes(path: Path, found: dict[str, Any], max_epochs: int | None) ->
             f"{path}: holds weights alone, and training cannot go on from it. Name weights/lightning/model.ckpt of its "
             "run, or use `medanomaly test`."
         )
-    try:
-        trained = int(found["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
-    except (KeyError, TypeError, ValueError):
-        trained = int(found.get("epoch", 0))
+    trained = checkpoint_epochs(found)
     if max_epochs not in (None, -1) and trained > int(max_epochs or 0):
         raise CheckpointError(
             f"--trainer.max_epochs {max_epochs}: the checkpoint {path} has {trained} epochs already. Name {trained} "

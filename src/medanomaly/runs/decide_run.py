@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from medanomaly.anomalib_compat.checkpoints import replace_post_processor
 from medanomaly.decision import OperatingPoint
 from medanomaly.decision.decision_function import summary
 from medanomaly.decision.operating_point_log import LOG, DecideError, OperatingPointChange, read_scores, with_history
@@ -110,7 +111,7 @@ def _choose(
     if rule is not None:
         post.set_rule(*rule)
     if pixel_rule is not None:
-        if torch.isnan(post._pixel_threshold):
+        if torch.isnan(post.pixel_threshold):
             raise DecideError(f"{run.folder}: its model draws no heat map, so that there is no pixel threshold.")
         post.set_pixel_rule(*pixel_rule)
     if pixel_rule is not None or (rule is not None and source is None):
@@ -134,11 +135,7 @@ def _choose(
 def _rewritten(weights: Path, post: OperatingPoint) -> memoryview:
     """A checkpoint with an operating point in place of its own; the rest is as it was."""
     checkpoint = torch.load(weights, map_location="cpu", weights_only=True)
-    state, prefix = checkpoint["state_dict"], "post_processor."
-    for name in [name for name in state if name.startswith(prefix)]:
-        del state[name]
-    state.update({prefix + name: value for name, value in post.state_dict().items()})
-    checkpoint["anomalib_post_processor_config"] = post.checkpoint_config()
+    replace_post_processor(checkpoint, post)
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     return buffer.getbuffer()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from medanomaly.anomalib_compat.checkpoints import weights_checkpoint
 from medanomaly.evidence import predictions
 from medanomaly.evidence.run_layout import PREDICTIONS, RUN, SPLIT, VALIDATION, WEIGHTS
 from medanomaly.evidence.stages import Stages
@@ -52,7 +53,7 @@ def write_first_files(
     with stages.stage("weights", out / WEIGHTS if first else None):
         # The very weights that the figures belong to, whichever checkpoint callbacks the user configured. As
         # trainer.save_checkpoint, but without its barrier: if the first process fails here, nobody waits for it.
-        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=True)
+        checkpoint = weights_checkpoint(trainer)
         file = out / WEIGHTS
         with replacing(file) if first else contextlib.nullcontext(file) as part:
             trainer.strategy.save_checkpoint(checkpoint, part)

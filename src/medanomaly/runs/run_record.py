@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from medanomaly import seeds
+from medanomaly.anomalib_compat.checkpoints import trained_epochs
 from medanomaly.data.table import counts, digest
 from medanomaly.evidence.run_layout import WEIGHTS
 
@@ -42,7 +43,7 @@ def run_section(trainer: Any, pl_module: Any) -> dict[str, Any]:
         "options": options,
         "data_options": plain(dict(getattr(trainer.datamodule, "hparams", {}))),
         "seed": seeds.known_seed(pl_module),
-        "epochs": trainer.fit_loop.epoch_progress.current.completed or None,
+        "epochs": trained_epochs(trainer) or None,
         "checkpoints": plain(list(getattr(pl_module, "findings", {}).get("checkpoint_choice", []))),
         "versions": {**{name: v for name in _PACKAGES if (v := _version(name))}, "python": platform.python_version()},
         "machine": machine(),

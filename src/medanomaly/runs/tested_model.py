@@ -189,8 +189,9 @@ def _flat(transform: Any) -> list[Any]:
 
 def _transform(module: Any, size: tuple[int, int]) -> Any:
     """The pre-processor's transform as one that can be traced; None if it does nothing."""
-    from anomalib.pre_processing.utils.transform import convert_center_crop_transform
     from torchvision.transforms.v2 import Compose, Resize
+
+    from medanomaly.anomalib_compat.transforms import convert_center_crop_transform
 
     before = getattr(module, "pre_processor", None)
     if not isinstance(before, Callback):

@@ -10,16 +10,16 @@ from typing import Any
 import anomalib.data
 import yaml
 from anomalib.models import get_model
-from anomalib.pipelines.benchmark.generator import BenchmarkJobGenerator
-from anomalib.pipelines.benchmark.pipeline import Benchmark
-from anomalib.pipelines.components.base import Runner
-from anomalib.pipelines.components.runners import ParallelRunner, SerialRunner
-from anomalib.pipelines.components.utils import get_iterator_from_grid_dict
-from anomalib.utils.config import flatten_dict
-from anomalib.utils.logging import redirect_logs
 from lightning import seed_everything
 
 from medanomaly import seeds
+from medanomaly.anomalib_compat.benchmark import (
+    BenchmarkJobGenerator,
+    flatten_dict,
+    get_iterator_from_grid_dict,
+    redirect_logs,
+    runners,
+)
 from medanomaly.errors import MedAnomalyError
 from medanomaly.options import DEFAULT_EPOCHS, OptionError, wrong_value
 from medanomaly.registry import PluginError
@@ -105,19 +105,10 @@ def _refused(kind: str, class_path: str, given: Mapping[str, Any], error: Except
     return wrong_value(f"{place}.init_args.{name}", given[name], reason(error))
 
 
-class SeededBenchmark(Benchmark):
+class SeededBenchmark:
     """anomalib's benchmark; all combinations are built once before the first runs, and a failure is not passed over."""
 
-    @staticmethod
-    def _setup_runners(args: dict) -> list[Runner]:
-        runners: list[Runner] = []
-        for runner in Benchmark._setup_runners(args):
-            generator = SeededGenerator(runner.generator.accelerator)  # type: ignore[attr-defined]
-            several = isinstance(runner, ParallelRunner)
-            runners.append(ParallelRunner(generator, runner.n_jobs) if several else SerialRunner(generator))  # type: ignore[attr-defined]
-        return runners
-
-    def run(self, args: Any = None) -> None:
+    def run(self, args: Any) -> None:
         """Run all jobs.
 
         Raises:
@@ -131,7 +122,7 @@ class SeededBenchmark(Benchmark):
         if "accelerator" not in config:
             raise OptionError(f"--config {args.config}: must name an accelerator: cpu or cuda.")
         try:
-            runners = self._setup_runners(config)
+            found = runners(config, SeededGenerator)
         except ValueError as error:
             raise wrong_value(
                 "accelerator", config["accelerator"], f"{error}: must be cpu or cuda", ("cpu", "cuda")
@@ -140,7 +131,7 @@ class SeededBenchmark(Benchmark):
             SeededGenerator("cpu").job(options)
         redirect_logs(str(LOG))
         failed: list[str] = []
-        for runner in runners:
+        for runner in found:
             try:
                 runner.run(dict(jobs), None)
             except StageError as error:

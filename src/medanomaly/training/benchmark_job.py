@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from anomalib.pipelines.benchmark.job import BenchmarkJob
-from anomalib.utils.logging import hide_output
 from lightning import seed_everything
 
+from medanomaly.anomalib_compat.benchmark import BenchmarkJob, hide_output
 from medanomaly.errors import MedAnomalyError
 from medanomaly.evidence.stages import failures_of
 from medanomaly.training.engine import RunEngine

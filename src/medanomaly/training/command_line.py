@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from anomalib.cli.cli import AnomalibCLI
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from lightning import seed_everything
 from lightning.pytorch import Trainer
@@ -18,6 +17,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from medanomaly import seeds
+from medanomaly.anomalib_compat.command_line import HookedCommandLine
 from medanomaly.data.datamodule import DataError, PluginFailedError
 from medanomaly.data.table import TableError
 from medanomaly.decision.rules import RuleError
@@ -61,7 +61,7 @@ def _address(kind: str, name: str) -> str:
     return found[0].address if found else name
 
 
-class CommandLine(AnomalibCLI):
+class CommandLine(HookedCommandLine):
     """anomalib's commands; an unset number of epochs is ``DEFAULT_EPOCHS``, and ``--seed`` is obeyed.
 
     Args:
@@ -88,10 +88,11 @@ class CommandLine(AnomalibCLI):
     @staticmethod
     def init_parser(**kwargs: Any) -> ArgumentParser:
         """A parser that raises instead of printing forty lines, and takes no option by half its name."""
-        return AnomalibCLI.init_parser(**{"exit_on_error": False, "allow_abbrev": False, **kwargs})
+        return HookedCommandLine.init_parser(**{"exit_on_error": False, "allow_abbrev": False, **kwargs})
 
     @staticmethod
-    def _add_default_arguments_to_parser(parser: ArgumentParser) -> None:
+    def add_seed_arguments(parser: ArgumentParser) -> None:
+        """Add the run's seed, by both of its names."""
         parser.add_argument(
             "--seed_everything",
             type=bool | int,
@@ -101,8 +102,9 @@ class CommandLine(AnomalibCLI):
         parser.add_argument("--seed", type=bool | int | None, default=None, help="The same, in short.")
 
     @staticmethod
-    def _add_trainer_arguments_to_parser(parser: ArgumentParser, *args, **kwargs) -> None:
-        AnomalibCLI._add_trainer_arguments_to_parser(parser, *args, **kwargs)
+    def add_arguments_to_parser(parser: ArgumentParser) -> None:
+        """End a training whose number of epochs is not set; anomalib would train a thousand."""
+        HookedCommandLine.add_arguments_to_parser(parser)
         parser.set_defaults({"trainer.max_epochs": DEFAULT_EPOCHS})
 
     @cached_property
@@ -181,10 +183,9 @@ class CommandLine(AnomalibCLI):
 
     def instantiate_engine(self) -> None:
         """An engine that several processes can share."""
-        super().instantiate_engine()
-        self.engine = RunEngine(**self.engine._cache.args, tests=self.subcommand == "test")
+        self.engine = RunEngine(**self.engine_options(), tests=self.subcommand == "test")
 
-    def _run_subcommand(self) -> None:
+    def run_subcommand(self) -> None:
         """Run the command; a resumed training is tested with the weights that it ended with.
 
         anomalib hands ``train --ckpt_path`` on to the test, which then loads the checkpoint that training started from.
@@ -196,16 +197,14 @@ class CommandLine(AnomalibCLI):
         preflight.check_start(self.subcommand, self.model, self.datamodule, checkpoint, trainer)
         try:
             if self.subcommand == "train" and checkpoint:
-                kwargs = self._prepare_subcommand_kwargs(self.subcommand)
-                model, module = kwargs["model"], kwargs["datamodule"]
-                self.engine.fit(model, datamodule=module, ckpt_path=checkpoint)
-                self.engine.trainer.test(model, datamodule=module)
+                self.engine.fit(self.model, datamodule=self.datamodule, ckpt_path=checkpoint)
+                self.engine.trainer.test(self.model, datamodule=self.datamodule)
             else:
-                super()._run_subcommand()
+                super().run_subcommand()
         except TrainerRefusedError as error:
             raise self._refused_by_trainer(error.options, error.cause, made=False) from error
         except MisconfigurationException as error:  # lightning's word for a wrong option, wherever it finds it
-            raise self._refused_by_trainer(dict(self.engine._cache.args), error, made=True) from error
+            raise self._refused_by_trainer(dict(self.engine.trainer_options), error, made=True) from error
         self.engine.point_latest()
         return None
 
@@ -250,8 +249,8 @@ def run(args: Sequence[str]) -> int:
             register()
             preflight.check_words(args[0], args[1:])
             line = CommandLine(with_addresses(args), run=False)
-            line._run_subcommand()
-            trainer = getattr(getattr(line, "engine", None), "_trainer", None)
+            line.run_subcommand()
+            trainer = line.engine.made_trainer if hasattr(line, "engine") else None
             failed = failures_of(getattr(trainer, "callbacks", ()))
         except (Stopped, SystemExit):  # lightning ends the program after a signal
             if stop.signum is None:

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from anomalib.engine import Engine
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 
+from medanomaly.anomalib_compat.engine import HookedEngine, point_latest_on_windows
 from medanomaly.errors import MedAnomalyError
 from medanomaly.runs.checkpoint_files import WholeCheckpointIO
 
@@ -46,7 +46,7 @@ class TrainerRefusedError(MedAnomalyError):
         self.options, self.cause = options, cause
 
 
-class RunEngine(Engine):
+class RunEngine(HookedEngine):
     """anomalib's engine; of several processes only the first makes the run's folder.
 
     ``latest`` moves to the new folder when its first checkpoint is whole, not before: a run that fails at once, or
@@ -68,23 +68,16 @@ class RunEngine(Engine):
         self._pointed = False
         self._made: list[Path] = []  # folders above the run's, the innermost first
 
-    def _setup_workspace(
-        self,
-        model: Any,
-        train_dataloaders: Any = None,
-        val_dataloaders: Any = None,
-        test_dataloaders: Any = None,
-        datamodule: Any = None,
-        dataset: Any = None,
-        versioned_dir: bool = False,
+    def set_up_folder(
+        self, model: Any, loaders: tuple[Any, Any, Any], datamodule: Any, dataset: Any, versioned: bool
     ) -> None:
-        loaders = (train_dataloaders, val_dataloaders, test_dataloaders)
-        base = Path(self._cache.args["default_root_dir"])
-        versioned_dir = versioned_dir or (self.tests and self.folder is None)
-        if not versioned_dir or later_process():
-            super()._setup_workspace(model, *loaders, datamodule, dataset)
-            if versioned_dir and os.environ.get(_FOLDER):
-                self._cache.args["default_root_dir"] = Path(os.environ[_FOLDER])
+        """Make the run's folder, in the first of several processes."""
+        base = Path(self.trainer_options["default_root_dir"])
+        versioned = versioned or (self.tests and self.folder is None)
+        if not versioned or later_process():
+            super().set_up_folder(model, loaders, datamodule, dataset, versioned=False)
+            if versioned and os.environ.get(_FOLDER):
+                self.trainer_options["default_root_dir"] = Path(os.environ[_FOLDER])
             return
         # The name as anomalib composes it; it would move `latest` at once.
         source = next((s for s in (datamodule, dataset) if s is not None), None)
@@ -93,24 +86,30 @@ class RunEngine(Engine):
         parent = base.joinpath(model.name, *parts).resolve()
         self._made = [path for path in (parent, *parent.parents) if not path.exists()]
         self.folder = _new_folder(parent)
-        self._cache.args["default_root_dir"] = self.folder
+        self.trainer_options["default_root_dir"] = self.folder
         os.environ[_FOLDER] = str(self.folder)
 
-    def _setup_trainer(self, model: Any) -> None:
+    def set_up_trainer(self, model: Any) -> None:
+        """Make the trainer.
+
+        Raises:
+            TrainerRefusedError: if lightning refuses one of its options.
+        """
         try:
-            super()._setup_trainer(model)
+            super().set_up_trainer(model)
         except Exception as error:
-            if self._trainer is None:
-                raise TrainerRefusedError(dict(self._cache.args), error) from error
+            if self.made_trainer is None:
+                raise TrainerRefusedError(dict(self.trainer_options), error) from error
             raise
 
-    def _ensure_checkpoint_io_plugin(self, model: Any) -> None:
-        plugins = self._cache.args.get("plugins")
+    def set_up_checkpoint_io(self, model: Any) -> None:
+        """Write whole checkpoints, unless the user brings a way of his own."""
+        plugins = self.trainer_options.get("plugins")
         given = list(plugins) if isinstance(plugins, (list, tuple)) else [] if plugins is None else [plugins]
-        own = any(isinstance(plugin, CheckpointIO) for plugin in given) or self._strategy_checkpoint_io() is not None
-        if not own and self._trainer is None:
-            self._cache.args["plugins"] = [*given, self.saving]
-        super()._ensure_checkpoint_io_plugin(model)
+        own = any(isinstance(plugin, CheckpointIO) for plugin in given) or self.strategy_brings_checkpoint_io()
+        if not own and self.made_trainer is None:
+            self.trainer_options["plugins"] = [*given, self.saving]
+        super().set_up_checkpoint_io(model)
 
     def point_latest(self) -> None:
         """Let ``latest`` be the run's folder, in one step; once is enough."""
@@ -120,9 +119,7 @@ class RunEngine(Engine):
         link, part = self.folder.with_name(_LATEST), self.folder.with_name(f".{_LATEST}.part")
         try:
             if sys.platform.startswith("win"):
-                from anomalib.utils.path import _make_latest_windows
-
-                _make_latest_windows(link, self.folder)
+                point_latest_on_windows(link, self.folder)
             else:
                 part.unlink(missing_ok=True)
                 part.symlink_to(self.folder, target_is_directory=True)

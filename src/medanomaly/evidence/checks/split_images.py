@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from medanomaly.anomalib_compat.datamodules import collate_function
 from medanomaly.evidence.checks.context import CheckError
 
 _ABNORMAL = 1  # anomalib's label_index
@@ -50,7 +51,7 @@ class _Foreign:
             data = copy.copy(data)
             data.augmentations = getattr(getattr(module, "test_data", None), "augmentations", None)
         self._data = data
-        self._collate = getattr(module, "external_collate_fn", None) or data.collate_fn
+        self._collate = collate_function(module, data)
         table = data.samples
         self.paths: list[str] = [str(path) for path in table["image_path"]]
         self.abnormal = torch.tensor((table["label_index"] == _ABNORMAL).to_numpy(dtype=bool))
