@@ -28,8 +28,8 @@ def check_decisions(run: TestedRun) -> None:
     if "raw_score" not in rows:
         why = run.evidence.get("unranked") or "it was taken out"
         raise RunError(
-            f"{run.folder / PREDICTIONS}: holds no raw_score ({why}), so what the test gave is not known. Test the run again "
-            "with a model that returns its raw scores."
+            f"{run.folder / PREDICTIONS}: holds no raw_score ({why}), so what the test gave is not known. Test the run "
+            "again with a model that returns its raw scores."
         )
     if not point or not {"score", "decision"} <= set(rows):
         return
