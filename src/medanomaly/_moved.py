@@ -2,7 +2,7 @@
 
 Version 0.2 moved every module into the room of its purpose. This file is all that remembers the old places: the tables
 below, and a finder for the modules that are gone. Delete the file with the release
-after 0.2, and the lines ``__getattr__ = renamed(__name__)`` with it.
+after 0.2, and the lines ``__getattr__ = old_names(__name__)`` with it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def new_name(module: str, name: str) -> tuple[str, str] | None:
     return where, what
 
 
-def renamed(module: str) -> Callable[[str], Any]:
+def old_names(module: str) -> Callable[[str], Any]:
     """``__getattr__`` of a module that stayed, for names that it had before."""
 
     def getattr_(name: str) -> Any:

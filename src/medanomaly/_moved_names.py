@@ -73,7 +73,7 @@ MODULES: dict[str, str] = {
     "medanomaly.decision.choosers": "medanomaly.decision.threshold_rules",
     "medanomaly.decision.decider": "medanomaly.decision.decision_function",
     "medanomaly.decision.validation": "medanomaly.decision.packed_scores",
-    "medanomaly.demo": "medanomaly.commands.demo_run",
+    "medanomaly.demo": "medanomaly.commands.demo",
     "medanomaly.edge.anonymous": "medanomaly.edge.batch.anonymous",
     "medanomaly.edge.cluster": "medanomaly.edge.batch.ray_cluster",
     "medanomaly.edge.compiling": "medanomaly.edge.compilation",
@@ -98,7 +98,7 @@ MODULES: dict[str, str] = {
     "medanomaly.edge.watch": "medanomaly.edge.batch.watch",
     "medanomaly.edge.writing": "medanomaly.edge.batch.outputs",
     "medanomaly.engine": "medanomaly.training.engine",
-    "medanomaly.evidence.atomic": "medanomaly.runs.run_files",
+    "medanomaly.evidence.atomic": "medanomaly.files",
     "medanomaly.evidence.calibration": "medanomaly.metrics.calibration",
     "medanomaly.evidence.charts": "medanomaly.report.charts",
     "medanomaly.evidence.checklist": "medanomaly.report.checklist",
@@ -111,7 +111,7 @@ MODULES: dict[str, str] = {
     "medanomaly.evidence.checks.groups": "medanomaly.evidence.checks.patient_leakage",
     "medanomaly.evidence.checks.images": "medanomaly.evidence.checks.split_images",
     "medanomaly.evidence.checks.one_number": "medanomaly.evidence.checks.trivial_baseline",
-    "medanomaly.evidence.collected": "medanomaly.runs.collected",
+    "medanomaly.evidence.collected": "medanomaly.runs.collected_batches",
     "medanomaly.evidence.covering_caveat": "medanomaly.evidence.occlusion_caveat",
     "medanomaly.evidence.curves": "medanomaly.report.curves",
     "medanomaly.evidence.delong": "medanomaly.metrics.delong",
@@ -124,25 +124,25 @@ MODULES: dict[str, str] = {
     "medanomaly.evidence.guard": "medanomaly.runs.callback_guard",
     "medanomaly.evidence.honesty": "medanomaly.report.check_cards",
     "medanomaly.evidence.honesty_covering": "medanomaly.report.occlusion_card",
-    "medanomaly.evidence.kept": "medanomaly.runs.kept_first",
+    "medanomaly.evidence.kept": "medanomaly.runs.first_files",
     "medanomaly.evidence.limits": "medanomaly.report.intended_use",
     "medanomaly.evidence.metrics": "medanomaly.metrics.ranking",
     "medanomaly.evidence.pictures": "medanomaly.report.pictures",
     "medanomaly.evidence.pixels": "medanomaly.metrics.pixels",
     "medanomaly.evidence.rank_metric": "medanomaly.models.evaluator",
-    "medanomaly.evidence.raw_outputs": "medanomaly.runs.raw_outputs",
+    "medanomaly.evidence.raw_outputs": "medanomaly.runs.step_outputs",
     "medanomaly.evidence.report": "medanomaly.report.page",
     "medanomaly.evidence.run_record": "medanomaly.runs.run_record",
     "medanomaly.evidence.run_tables": "medanomaly.evidence.predictions",
     "medanomaly.evidence.said": "medanomaly.decision.caveat_text",
     "medanomaly.evidence.shared_caveat": "medanomaly.evidence.shared_images_caveat",
     "medanomaly.evidence.side_by_side": "medanomaly.report.side_by_side",
-    "medanomaly.evidence.stored": "medanomaly.runs.stored",
+    "medanomaly.evidence.stored": "medanomaly.runs.tested_run",
     "medanomaly.evidence.tested_model": "medanomaly.runs.tested_model",
     "medanomaly.evidence.titles": "medanomaly.decision.caveat_titles",
     "medanomaly.evidence.two_by_two": "medanomaly.metrics.confusion",
     "medanomaly.evidence.wording": "medanomaly.metrics.formatting",
-    "medanomaly.evidence.writer": "medanomaly.runs.writer",
+    "medanomaly.evidence.writer": "medanomaly.runs.evidence_writer",
     "medanomaly.export.again": "medanomaly.runs.rescore",
     "medanomaly.export.bundle": "medanomaly.export.write_bundle",
     "medanomaly.export.cost": "medanomaly.export.precision_loss",
@@ -169,6 +169,7 @@ MODULES: dict[str, str] = {
     "medanomaly.interrupt": "medanomaly.training.resume_hint",
     "medanomaly.models.checkpoints": "medanomaly.models.checkpoint_selection",
     "medanomaly.models.maps": "medanomaly.models.error_maps",
+    "medanomaly.models.positive": "medanomaly.models.error_maps",
     "medanomaly.models.saving": "medanomaly.runs.checkpoint_files",
     "medanomaly.models.scoring": "medanomaly.models.training_scores",
     "medanomaly.one_writer": "medanomaly.folder_lock",
@@ -179,7 +180,12 @@ MODULES: dict[str, str] = {
 
 #: Names within modules that changed, or that went elsewhere than their module.
 NAMES: dict[str, dict[str, str]] = {
+    "medanomaly.app.agreement": {
+        "Agreement": "medanomaly.app.session.reader_pairs.Agreement",
+        "agreements": "medanomaly.app.session.reader_pairs.agreements",
+    },
     "medanomaly.app.desk": {
+        "Careful": "medanomaly.app.session.sessions.BudgetedDetector",
         "Desk": "medanomaly.app.session.sessions.Session",
         "Loaded": "medanomaly.app.session.sessions.LoadedBundle",
         "Room": "medanomaly.app.session.sessions.Sessions",
@@ -188,14 +194,38 @@ NAMES: dict[str, dict[str, str]] = {
         "Look": "medanomaly.app.viewer.scored_view.ScoredView",
         "Looks": "medanomaly.app.viewer.scored_view.ScoredViews",
     },
+    "medanomaly.app.marking": {
+        "beside": "medanomaly.app.session.marking.others_marks",
+    },
+    "medanomaly.app.rows": {
+        "Judged": "medanomaly.app.session.worklist_rows.Decision",
+        "judged": "medanomaly.app.session.worklist_rows.decisions",
+    },
+    "medanomaly.bench.measure": {
+        "bench": "medanomaly.speed.measure.measure",
+    },
     "medanomaly.data.cache": {
         "Images": "medanomaly.data.image_cache.CachedImages",
+    },
+    "medanomaly.data.cache_files": {
+        "digest": "medanomaly.files.sha256",
+    },
+    "medanomaly.data.check": {
+        "load": "medanomaly.training.load_data.load_data",
+    },
+    "medanomaly.data.listing": {
+        "carve_validation": "medanomaly.data.splits.carve_validation",
+        "deal_groups": "medanomaly.data.splits.deal_groups",
+    },
+    "medanomaly.data.table": {
+        "split_by_group": "medanomaly.data.splits.split_by_group",
     },
     "medanomaly.data.usage": {
         "Usage": "medanomaly.data.split_selection.SplitSelection",
     },
     "medanomaly.decision.change": {
         "Change": "medanomaly.decision.operating_point_log.OperatingPointChange",
+        "replace": "medanomaly.files.write_whole",
     },
     "medanomaly.decision.conformal": {
         "calibration": "medanomaly.decision.conformal.conformal_record",
@@ -227,29 +257,83 @@ NAMES: dict[str, dict[str, str]] = {
         "Stop": "medanomaly.signals.StopSignal",
         "on_signals": "medanomaly.signals.stop_on_signals",
     },
+    "medanomaly.evidence.caveats": {
+        "of_operating_point": "medanomaly.decision.operating_point_caveats.of_operating_point",
+    },
+    "medanomaly.evidence.charts": {
+        "ABNORMAL_COLOUR": "medanomaly.palette.ABNORMAL",
+        "NORMAL_COLOUR": "medanomaly.palette.NORMAL",
+    },
+    "medanomaly.evidence.check_caveats": {
+        "most_stays": "medanomaly.evidence.occlusion_caveat.most_stays",
+    },
     "medanomaly.evidence.checks.fill": {
         "harmonic": "medanomaly.evidence.checks.inpaint.laplace_fill",
         "replaced": "medanomaly.evidence.checks.inpaint.poisson_paste",
     },
+    "medanomaly.evidence.collected": {
+        "Collected": "medanomaly.runs.collected_batches.CollectedBatches",
+    },
     "medanomaly.evidence.estimates": {
         "Asked": "medanomaly.evidence.bootstrap_figures.FigureSpec",
+    },
+    "medanomaly.evidence.guard": {
+        "Guard": "medanomaly.runs.callback_guard.CallbackGuard",
     },
     "medanomaly.evidence.honesty": {
         "told": "medanomaly.report.check_cards.check_cards",
     },
+    "medanomaly.evidence.kept": {
+        "Kept": "medanomaly.runs.first_files.TestTables",
+        "keep": "medanomaly.runs.first_files.write_first_files",
+    },
+    "medanomaly.evidence.metrics": {
+        "Confusion": "medanomaly.metrics.confusion.Confusion",
+        "GroupBootstrap": "medanomaly.metrics.bootstrap.GroupBootstrap",
+        "Method": "medanomaly.metrics.bootstrap.Method",
+        "NAN": "medanomaly.metrics.interval.NAN",
+        "Z95": "medanomaly.metrics.interval.Z95",
+        "wilson": "medanomaly.metrics.interval.wilson",
+    },
+    "medanomaly.evidence.raw_outputs": {
+        "RawOutputs": "medanomaly.runs.step_outputs.StepOutputs",
+    },
+    "medanomaly.evidence.run_record": {
+        "RUN": "medanomaly.evidence.run_layout.RUN",
+        "SPLIT": "medanomaly.evidence.run_layout.SPLIT",
+        "WEIGHTS": "medanomaly.evidence.run_layout.WEIGHTS",
+    },
     "medanomaly.evidence.run_tables": {
+        "PREDICTIONS": "medanomaly.evidence.run_layout.PREDICTIONS",
+        "VALIDATION": "medanomaly.evidence.run_layout.VALIDATION",
         "decided": "medanomaly.evidence.predictions.with_decisions",
         "joined": "medanomaly.evidence.predictions.with_labels",
         "ranked": "medanomaly.evidence.predictions.ranking_scores",
     },
+    "medanomaly.evidence.stored": {
+        "EVIDENCE": "medanomaly.evidence.run_layout.EVIDENCE",
+        "Stored": "medanomaly.runs.tested_run.TestedRun",
+        "StoredError": "medanomaly.runs.errors.RunError",
+    },
     "medanomaly.evidence.two_by_two": {
-        "Figure": "medanomaly.metrics.confusion.Interval",
+        "Figure": "medanomaly.metrics.interval.Interval",
+    },
+    "medanomaly.evidence.writer": {
+        "EVIDENCE": "medanomaly.evidence.run_layout.EVIDENCE",
+        "REPORT": "medanomaly.evidence.run_layout.REPORT",
+        "WEIGHTS": "medanomaly.evidence.run_layout.WEIGHTS",
+        "write_json": "medanomaly.files.write_json",
     },
     "medanomaly.export": {
         "Run": "medanomaly.runs.TestedRun",
     },
+    "medanomaly.export.cost": {
+        "spearman": "medanomaly.metrics.ranking.spearman",
+    },
     "medanomaly.export.run": {
+        "ExportError": "medanomaly.runs.errors.RunError",
         "Run": "medanomaly.runs.tested_run.TestedRun",
+        "UNKNOWN": "medanomaly.runs.load_model.UNKNOWN",
     },
     "medanomaly.imaging": {
         "Place": "medanomaly.imaging.Placement",
@@ -258,6 +342,9 @@ NAMES: dict[str, dict[str, str]] = {
     },
     "medanomaly.imaging.field_of_view": {
         "View": "medanomaly.imaging.field_of_view.CropBox",
+    },
+    "medanomaly.imaging.overlay": {
+        "OUTLINE_COLOUR": "medanomaly.palette.OUTLINE",
     },
     "medanomaly.imaging.picture": {
         "Picture": "medanomaly.imaging.decoded_image.DecodedImage",
@@ -269,7 +356,10 @@ NAMES: dict[str, dict[str, str]] = {
         "Reading": "medanomaly.imaging.preprocessing.Preprocessing",
     },
     "medanomaly.models.positive": {
-        "positive": "medanomaly.models.positive.positive_score",
+        "positive": "medanomaly.models.error_maps.positive_score",
+    },
+    "medanomaly.models.scoring": {
+        "auroc": "medanomaly.metrics.ranking.auroc",
     },
     "medanomaly.ranks": {
         "all_rows": "medanomaly.distributed.gather_rows",
@@ -278,5 +368,12 @@ NAMES: dict[str, dict[str, str]] = {
         "number": "medanomaly.distributed.world_size",
         "on_first": "medanomaly.distributed.gather_batch",
         "same_buffers": "medanomaly.distributed.sync_buffers",
+    },
+    "medanomaly.training": {
+        "CommandLine": "medanomaly.training.command_line.CommandLine",
+        "DEFAULT_EPOCHS": "medanomaly.options.DEFAULT_EPOCHS",
+        "RunEngine": "medanomaly.training.engine.RunEngine",
+        "run": "medanomaly.training.command_line.run",
+        "with_addresses": "medanomaly.training.command_line.with_addresses",
     },
 }

@@ -16,15 +16,24 @@ from medanomaly._moved_names import MODULES, NAMES
 
 #: What no plugin and no configuration could use: the parts of the triage page, which step by step became another.
 PAGE = "medanomaly.app"
+#: What nobody needs any more: code that only tests reached, and a decoder's inside.
+GONE = {
+    "medanomaly.decision.score": {"from_unit"},
+    "medanomaly.decision": {"Any"},
+    "medanomaly.evidence.calibration": {"fit_isotonic"},
+    "medanomaly.evidence.two_by_two": {"clopper_pearson"},
+}
 OLD = [line.split(":") for line in (Path(__file__).parent / "names_0_1_0.txt").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(("module", "names"), [(m, n.split()) for m, n in OLD if not m.startswith(PAGE)])
+@pytest.mark.parametrize(
+    ("module", "names"), [(m, n.split()) for m, n in OLD if not m.startswith(PAGE) and m != "medanomaly.imaging.tiff"]
+)
 def test_a_name_of_0_1_0_is_found(module, names):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RenamedWarning)
         found = importlib.import_module(module)
-        assert [name for name in names if not hasattr(found, name)] == []
+        assert [name for name in names if not hasattr(found, name) and name not in GONE.get(module, ())] == []
 
 
 @pytest.mark.parametrize(("old", "new"), MODULES.items())

@@ -21,9 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from medanomaly._moved import old_names
 from medanomaly.data.image_store import Arrays, mapped
 from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
+
+__getattr__ = old_names(__name__)
 
 logger = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from medanomaly._moved import old_names
 from medanomaly.csv_cells import among, missing, some
 from medanomaly.data.csv_table import read_columns, read_csv
 from medanomaly.data.required_cells import TableError, noted, require, tidied
@@ -31,6 +32,8 @@ __all__ = [
     "read_columns",
     "read_csv",
 ]
+
+__getattr__ = old_names(__name__)
 
 SPLITS = ("train", "val", "test")
 REQUIRED = ("image_path", "label", "split", "group")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)
 
 #: So many distinct scores, and the threshold, are kept for the edge at most; the highest half without gaps.
 KEPT = 1000

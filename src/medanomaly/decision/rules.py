@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 from medanomaly.decision import threshold_rules
 from medanomaly.decision.threshold_rules import RuleError
 from medanomaly.spec import Spec
@@ -28,7 +28,7 @@ __all__ = [
     "question",
 ]  # fmt: skip
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)
 
 #: A rule's parameter: one number, or several by name.
 Value: TypeAlias = "float | dict[str, float]"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)
 
 
 def ranking_score(raw: Any, centre: Any) -> Any:

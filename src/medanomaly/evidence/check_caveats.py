@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medanomaly._moved import old_names
 from medanomaly.data.image_statistics import SCALED
 from medanomaly.decision.caveat_text import figure, listed, made, note, warning
 from medanomaly.evidence.occlusion_caveat import covering
 from medanomaly.evidence.shared_images_caveat import shared_images
 from medanomaly.metrics.formatting import number
 from medanomaly.spec import Spec
+
+__getattr__ = old_names(__name__)
 
 #: A rival's AUROC below this is not worth a word.
 _WEAK = 0.6

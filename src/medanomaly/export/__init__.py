@@ -1,10 +1,10 @@
 """A tested run becomes an OpenVINO bundle, with proof that both agree."""
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 from medanomaly.export.errors import ExportError
 from medanomaly.export.write_bundle import export_run
 from medanomaly.runs.tested_run import TestedRun
 
 __all__ = ["ExportError", "TestedRun", "export_run"]
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)

@@ -1,6 +1,6 @@
 """A file becomes a float array: the one reader that training and edge share. numpy, OpenCV and pydicom only."""
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 from medanomaly.imaging.decode import IMAGE_SUFFIXES, declared_size, decode, decode_mask, frames, inside, split_frame
 from medanomaly.imaging.dicom_head import looks_like_dicom
 from medanomaly.imaging.field_of_view import CropBox
@@ -35,4 +35,4 @@ __all__ = [
     "split_frame",
 ]
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)

@@ -9,13 +9,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 from medanomaly.imaging.decoded_image import DecodedImage
 from medanomaly.imaging.intensity import LUMA
 from medanomaly.imaging.limits import ImageError
 from medanomaly.spec import Spec
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)
 
 #: Views are found on a copy of at most so many pixels a side: enough for an outline, and quick.
 _SIDE = 512

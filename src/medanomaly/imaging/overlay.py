@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 
 from medanomaly import palette
+from medanomaly._moved import old_names
+
+__getattr__ = old_names(__name__)
 
 
 def _to_bytes(image: np.ndarray) -> np.ndarray:

@@ -1,5 +1,5 @@
 """anomalib's command line with every plugin loaded: options checked before a run, engine, benchmark."""
 
-from medanomaly._moved import renamed
+from medanomaly._moved import old_names
 
-__getattr__ = renamed(__name__)
+__getattr__ = old_names(__name__)
