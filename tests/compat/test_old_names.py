@@ -77,3 +77,10 @@ def test_an_old_name_that_never_was_is_no_module():
         importlib.import_module("medanomaly.evidence.nothing")
     with pytest.raises(AttributeError):
         _ = importlib.import_module("medanomaly.imaging").Nothing
+
+
+def test_the_page_for_upgrading_lists_every_old_name():
+    from tools.list_old_names import PAGE, page
+
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page(text), "run python -m tools.list_old_names"
