@@ -9,7 +9,7 @@ from pathlib import Path
 
 from medanomaly.commands.device_option import check_device
 from medanomaly.failures import cannot_write, fail, saying
-from medanomaly.options import real, whole
+from medanomaly.options import OptionError, real, whole
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -120,6 +120,7 @@ def _run(args: argparse.Namespace) -> int:
     from medanomaly.edge.batch.infer_inputs import Options, infer
     from medanomaly.edge.batch.inputs import STDIN, listed
     from medanomaly.edge.batch.output_errors import OutputError
+    from medanomaly.edge.batch.output_ownership import OutError
     from medanomaly.edge.batch.outputs import Pictures
     from medanomaly.edge.batch.records import ResumeError
     from medanomaly.edge.bundle import BundleError
@@ -157,7 +158,7 @@ def _run(args: argparse.Namespace) -> int:
         except Stopped as stopped:
             print(f"Stopped by {signal.Signals(stopped.signum).name}.", file=sys.stderr)
             return 128 + stopped.signum
-        except (BundleError, ResumeError) as error:
+        except (BundleError, OptionError, OutError, ResumeError) as error:
             return fail(error)
         except ValueError as error:
             return fail(f"{str(error).rstrip('.')}.")
