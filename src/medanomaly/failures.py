@@ -50,9 +50,14 @@ def saying(said: Callable[[object], str]) -> Iterator[None]:
         _SAID.reset(token)
 
 
+def warn(message: object) -> None:
+    """Print one line on standard error, and go on."""
+    print(f"medanomaly: {one_line(_SAID.get()(message))}", file=sys.stderr)
+
+
 def fail(message: object, status: int = WRONG) -> int:
     """Print one line on standard error; returns the status."""
-    print(f"medanomaly: {one_line(_SAID.get()(message))}", file=sys.stderr)
+    warn(message)
     return status
 
 

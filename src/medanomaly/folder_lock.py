@@ -46,6 +46,10 @@ class OneWriterError(MedAnomalyError, ValueError):
     """A folder cannot be had for one writer alone. The message names the folder, the cause and the remedy."""
 
 
+class NoLocksError(OneWriterError):
+    """The file system of a folder has no locks, so that nothing keeps a second writer out."""
+
+
 @contextmanager
 def only_writer(folder: Path, remedy: str = "Wait for its end, or name another folder.") -> Iterator[None]:
     """Be the only process, and in it the only caller, that writes into a folder.
@@ -58,7 +62,7 @@ def only_writer(folder: Path, remedy: str = "Wait for its end, or name another f
         remedy: What a second writer is told to do.
 
     Raises:
-        OneWriterError: if another writes into it, or its file system has no locks.
+        OneWriterError: if another writes into it, or its file system has no locks (:class:`NoLocksError`).
         OSError: if it cannot be written.
     """
     from filelock import FileLock, Timeout
@@ -75,20 +79,22 @@ def only_writer(folder: Path, remedy: str = "Wait for its end, or name another f
             if error.errno in _REFUSED:
                 raise OSError(error.errno, error.strerror, os.fspath(given)) from error
             raise
-        raise OneWriterError(
+        raise NoLocksError(
             f"{given}: lies on a file system without locks ({getattr(error, 'strerror', None) or error}), where "
             "nothing keeps a second process out. Name a folder on another disk, and copy the results afterwards."
         ) from error
+    begun = folder.stat()
     try:
         _describe(folder)
         yield
     finally:
         with suppress(OSError):
-            (folder / WRITER).unlink()
-        if not sys.platform.startswith("win"):  # there the library does it
-            # While it is held: who opened it before this finds, once locked, that it has no name, and begins anew.
-            with suppress(OSError):
-                (folder / LOCK).unlink()
+            if os.path.samestat(folder.stat(), begun):  # a folder that took its place is another writer's
+                (folder / WRITER).unlink(missing_ok=True)
+                if not sys.platform.startswith("win"):  # there the library does it
+                    # While it is held: who opened it before this finds, once locked, that it has no name, and begins
+                    # anew.
+                    (folder / LOCK).unlink()
         lock.release()
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, roc_auc_score
 
-from medanomaly.decision.rules import RULES, RuleError, check_rule, choose_scale, choose_threshold
+from medanomaly.decision.rules import RULES, RuleError, check_rule, choose_scale, choose_threshold, fit, parse_rule
 from medanomaly.decision.score import to_unit
 
 RNG = np.random.default_rng(0)
@@ -116,3 +116,23 @@ def test_ranks_survive_in_32_bit(spread):
     score = to_unit(torch.from_numpy(raw), torch.tensor(float(np.quantile(normal, 0.95))), torch.tensor(0.1 * spread))
     assert score.dtype == torch.float32
     assert roc_auc_score(truth, score.numpy()) == pytest.approx(roc_auc_score(truth, raw), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["manual:1e39", "manual:-1e39", "sigma:1e300", "sigma:1e308", "sigma:-1e45", "sigma_two_sided:1e60"]
+)
+def test_a_number_beyond_32_bit_is_no_operating_point(text):
+    with pytest.raises(RuleError, match=r"32.bit"):
+        fit(*parse_rule(text), np.arange(1.0, 101.0), np.arange(100) > 90)
+
+
+def test_a_scale_beyond_32_bit_is_no_operating_point():
+    with pytest.raises(RuleError, match="a scale of .*32-bit"):
+        fit("manual", 3e38, np.full(9, -3e38), np.zeros(9, bool))
+
+
+def test_values_are_said_as_they_are_typed():
+    with pytest.raises(RuleError, match=r"not miss=10.0\.$"):
+        parse_rule("cost:miss=10")
+    with pytest.raises(RuleError, match="and none is given"):
+        parse_rule("manual")

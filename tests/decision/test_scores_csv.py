@@ -73,3 +73,12 @@ def test_scores_from_a_spreadsheet(tmp_path, text, encoding, caplog):
 def test_a_comma_that_may_mean_two_things_is_no_number(tmp_path, rows):
     with pytest.raises(DecideError, match="raw_score is no finite number in 1"):
         read_scores(written(tmp_path, f"raw_score;label\n{rows}"))
+
+
+def test_a_score_beyond_32_bit_is_named(tmp_path):
+    (tmp_path / "a.csv").write_text("raw_score,abnormal\n1,0\n1e39,1\nx,1\n")
+    with pytest.raises(DecideError) as raised:
+        read_scores(tmp_path / "a.csv")
+    first, second = str(raised.value).splitlines()
+    assert "raw_score is beyond the range of 32-bit numbers (up to 3.4e+38) in 1 of 3 rows: line 3 ('1e39')" in first
+    assert "raw_score is no finite number in 1 of 3 rows: line 4" in second

@@ -121,3 +121,17 @@ def test_the_chart_of_a_long_study_stays_small(tmp_path):
     assert "8:20:00" in chart
     ElementTree.fromstring(chart)
     ElementTree.fromstring(timeline.chart([rows[30_000]], "failed alone"))
+
+
+@pytest.mark.parametrize("lacking", [1, 2])
+def test_a_short_video_that_ends_early_is_not_whole(study, tmp_path, lacking):
+    """A file cut within its last frames."""
+    data = study.read_bytes()
+    starts = [place for place in range(data.rindex(b"idx1")) if data.startswith(b"00dc", place)]
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(data[: starts[-lacking]])
+    *good, last = video.frames(str(cut))
+    assert len(good) == FRAMES - lacking
+    assert isinstance(last, Failure)
+    assert f"#frame={FRAMES - lacking + 1}: the video breaks off here" in last.error
+    assert all(isinstance(frame, Frame) for frame in video.frames(str(study)))

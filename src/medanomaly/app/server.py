@@ -102,7 +102,8 @@ def _check_free(address: str, port: int) -> None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(kind[4])
     except OSError as error:
-        raise ServeError(f"{address}:{port} cannot be served ({error}). Choose another --port or --address.") from error
+        why = error.strerror or error
+        raise ServeError(f"{address}:{port} cannot be served ({why}). Choose another --port or --address.") from error
 
 
 def flags(options: Options) -> list[tuple[str, str]]:

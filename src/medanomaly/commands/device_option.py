@@ -6,6 +6,8 @@ from medanomaly.options import wrong_value
 
 #: Devices that stand for several.
 _VIRTUAL = ("AUTO", "HETERO", "MULTI")
+#: Devices that OpenVINO has plugins for, be they on a machine or not.
+_KNOWN = ("CPU", "GPU", "NPU")
 
 
 def check_device(device: str) -> None:
@@ -21,4 +23,7 @@ def check_device(device: str) -> None:
 
     there = [*core().available_devices, *_VIRTUAL]
     if device.partition(":")[0].partition(".")[0] not in {name.partition(".")[0] for name in there}:
-        raise wrong_value("--device", device, f"must be one of {', '.join(there)}", there)
+        # A device that other machines have is no misspelt one.
+        real = device.partition(":")[0].partition(".")[0] in _KNOWN
+        reason = f"is not on this machine; here: {', '.join(there)}" if real else f"must be one of {', '.join(there)}"
+        raise wrong_value("--device", device, reason, () if real else there)

@@ -30,6 +30,9 @@ __all__ = [
 
 __getattr__ = old_names(__name__)
 
+#: The largest finite number of 32 bit, in which scores are compared.
+LARGEST = float(np.finfo(np.float32).max)
+
 #: A rule's parameter: one number, or several by name.
 Value: TypeAlias = "float | dict[str, float]"
 
@@ -87,6 +90,10 @@ def _costs(value: Any) -> bool:
 
 def _share(value: float) -> bool:
     return 0 < value <= 1
+
+
+def _in_32_bit(value: float) -> bool:
+    return -LARGEST <= value <= LARGEST
 
 
 def _never(_value: Any) -> bool:
@@ -175,8 +182,8 @@ RULES: dict[str, Rule] = {
     "manual": Rule(
         threshold_rules.manual,
         None,
-        math.isfinite,
-        "the raw score itself, any finite number",
+        _in_32_bit,
+        f"the raw score itself, a finite number of 32 bit (up to {LARGEST:.2g})",
         lambda v: f"Which images have a raw score above {v:g}?",
         needs_normal=False,
     ),
@@ -231,8 +238,14 @@ def check_rule(rule: str, value: Value | None, of: str = "images") -> Value | No
     except TypeError:  # several numbers for a rule that takes one
         valid = False
     if value is None or not valid:
-        raise RuleError(f"Rule '{rule}' needs {known.needs}, not {value}.")
+        given = f", not {_typed(value)}" if value is not None else ", and none is given"
+        raise RuleError(f"Rule '{rule}' needs {known.needs}{given}.")
     return {name: float(value[name]) for name in COSTS} if isinstance(value, Mapping) else float(value)
+
+
+def _typed(value: Any) -> str:
+    """A value as it would be typed."""
+    return ",".join(f"{name}={number}" for name, number in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def applicable_rules(normal: int, abnormal: int, of: str = "images") -> list[str]:
@@ -259,8 +272,8 @@ def choose_threshold(
         of: What the threshold is for, ``images`` or ``pixels``.
 
     Raises:
-        RuleError: if the rule needs images that are not there (lists the rules that would work), or a score is NaN or
-            infinite.
+        RuleError: if the rule needs images that are not there (lists the rules that would work), a score is NaN or
+            infinite, or the threshold is beyond the range of 32-bit numbers.
     """
     value = check_rule(rule, value, of)
     normal, abnormal = np.asarray(normal, dtype=np.float64), np.asarray(abnormal, dtype=np.float64)
@@ -280,7 +293,23 @@ def choose_threshold(
     bad = ~np.isfinite(np.concatenate([normal, abnormal]))
     if bad.any():
         raise RuleError(f"{int(bad.sum())} validation scores are NaN or infinite: the model has diverged.")
-    return RULES[rule].choose(normal, abnormal, value)
+    with np.errstate(over="ignore"):
+        return _checked(rule, value, "threshold", RULES[rule].choose(normal, abnormal, value))
+
+
+def _checked(rule: str, value: Value | None, what: str, number: float) -> float:
+    """A number of an operating point, if 32 bit hold it.
+
+    Raises:
+        RuleError: if not.
+    """
+    if _in_32_bit(number):
+        return number
+    given = "" if value is None else f" with {_typed(value)}"
+    raise RuleError(
+        f"Rule '{rule}'{given} gives a {what} of {number:.3g}, beyond the range of the 32-bit numbers (up to "
+        f"{LARGEST:.2g}) in which scores are compared. Choose another value, or another rule."
+    )
 
 
 def choose_scale(threshold: float, normal: np.ndarray) -> float:
@@ -306,7 +335,8 @@ def fit(rule: str, value: Value | None, scores: np.ndarray, abnormal: np.ndarray
         centre = find(scores[~abnormal])
         scores = np.abs(scores - centre)
     threshold = choose_threshold(rule, value, scores[~abnormal], scores[abnormal], of)
-    return Fitted(threshold, choose_scale(threshold, scores[~abnormal]), centre)
+    scale = _checked(rule, value, "scale", choose_scale(threshold, scores[~abnormal]))
+    return Fitted(threshold, scale, centre)
 
 
 def question(rule: str, value: Value | None) -> str:

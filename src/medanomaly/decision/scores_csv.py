@@ -12,14 +12,18 @@ import numpy as np
 
 from medanomaly import csv_text
 from medanomaly.csv_cells import among, missing, some
+from medanomaly.decision.rules import LARGEST
 from medanomaly.errors import MedAnomalyError
 
 logger = logging.getLogger(__name__)
 
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 _NORMAL = "normal"
+#: Marks the problem of a number that 32 bit do not hold.
+_RANGE = ", in 32 bit"
 _EXPECTED = {
     "raw_score": "is no finite number",
+    f"raw_score{_RANGE}": f"is beyond the range of 32-bit numbers (up to {LARGEST:.2g})",
     "abnormal": "is not true or false",
     "label": "is missing, so that the image is neither normal nor abnormal,",
 }
@@ -61,13 +65,15 @@ def read_scores(path: Path) -> tuple[np.ndarray, np.ndarray]:
     for line, row, score, known in zip(table.lines, table.rows, scores, abnormal, strict=True):
         for column, at, value in (("raw_score", score_at, score), (truth, truth_at, known)):
             if value is None:
-                wrong.setdefault(column, []).append(f"{line} ('{row[at]}')")
+                problem = f"raw_score{_RANGE}" if column == "raw_score" and _is_number(row[at]) else column
+                wrong.setdefault(problem, []).append(f"{line} ('{row[at]}')")
         if truth == "label" and known is False and row[truth_at] != _NORMAL:
             renamed[row[truth_at]] = renamed.get(row[truth_at], 0) + 1
     if wrong:
         raise DecideError(
             "\n".join(
-                f"{path}: {column} {_EXPECTED[column]} in {len(found)} of {len(scores)} rows: line {some(found)}. "
+                f"{path}: {column.removesuffix(_RANGE)} {_EXPECTED[column]} in {len(found)} of {len(scores)} rows: "
+                f"line {some(found)}. "
                 "Correct them, or take them out."
                 for column, found in wrong.items()
             )
@@ -95,12 +101,20 @@ def _with_points(table: csv_text.CsvText, cells: Collection[str]) -> list[str]:
     return [cell.replace(",", ".") if _COMMA.fullmatch(cell.strip()) else cell for cell in cells]
 
 
+def _is_number(cell: str) -> bool:
+    """Whether a score that cannot be used is a number, as written with a point."""
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
 def _finite(cell: str) -> float | None:
     try:
         value = float(cell)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if -LARGEST <= value <= LARGEST else None
 
 
 def _truth(cell: str, column: str) -> bool | None:

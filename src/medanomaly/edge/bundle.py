@@ -9,6 +9,7 @@ from typing import Any
 
 from medanomaly.decision.caveat_titles import as_meant
 from medanomaly.decision.decision_function import DecisionFunction
+from medanomaly.edge.card_numbers import wrong_number
 from medanomaly.edge.input_spec import InputSpec
 from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
@@ -112,7 +113,8 @@ class Bundle:
         """Open and check a bundle.
 
         Raises:
-            BundleError: if a file is missing or altered, the card is not a card, or it was written by a newer version.
+            BundleError: if a file is missing or altered, the card is not a card or has an operating point that cannot
+                decide, or it was written by a newer version.
         """
         path = Path(path)
         card = read_card(path)
@@ -121,7 +123,11 @@ class Bundle:
         try:
             reading = Preprocessing.from_dict(card["reading"])
             form = InputSpec.of(card)
-            DecisionFunction.of(card["operating_point"])
+            wrong = wrong_number(card["operating_point"])
+            if wrong is None:
+                DecisionFunction.of(card["operating_point"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BundleError(f"{path / CARD}: is incomplete ({type(error).__name__}: {error}).") from error
+        if wrong:
+            raise BundleError(f"{path / CARD}: {wrong}. Copy the whole folder again, or export it again.")
         return cls(path, card, reading, form)

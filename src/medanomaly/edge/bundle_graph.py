@@ -183,6 +183,20 @@ def same_card(inner: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
     return as_read(dict(inner)) == json.loads(json.dumps(_inner(card)))
 
 
+def edited(graph: ov.Model, folder: Path, card: Mapping[str, Any]) -> str | None:
+    """What is to be said of a card that is not the one that was sealed in its graph; None if it is, or none was."""
+    try:
+        inner = card_of(graph)
+        if inner is None or same_card(inner, card):
+            return None
+    except (RuntimeError, ValueError, TypeError):
+        pass
+    return (
+        f"{folder / CARD}: is not the card that was sealed in the bundle's graph: it was edited by hand. See "
+        "`medanomaly verify`, and change the operating point by `medanomaly decide` alone."
+    )
+
+
 def seal(graph: ov.Model, folder: Path, card: dict[str, Any], more: Mapping[str, str] | None = None) -> None:
     """Write graph and card into a bundle's folder, over those that may be there.
 

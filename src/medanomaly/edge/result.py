@@ -84,8 +84,9 @@ class Result:
 
     @property
     def finite(self) -> bool:
-        """Whether the raw score and its parts are numbers; a broken graph or image may give others."""
-        return all(map(math.isfinite, (self.raw_score, *self.parts.values())))
+        """Whether all of its scores are numbers; a broken graph or image may give others."""
+        p_value = () if self.p_value is None else (self.p_value,)
+        return all(map(math.isfinite, (self.raw_score, self.score, *p_value, *self.parts.values())))
 
     @property
     def heat(self) -> np.ndarray | None:

@@ -23,8 +23,9 @@ _COPY = "Copy or export it again."
 # when the first video of the process is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-#: OpenCV's count of frames is often an estimate from length and rate: where more than this share is lacking, and more
-#: than two, the container is asked. Of the frames that it lists a few may refer to what was cut away before them.
+#: OpenCV's count of frames is often an estimate from length and rate: only where more than this share is lacking, and
+#: more than two, does it count what the container lists. Where fewer are, the file must end early too. Of the frames
+#: that it lists a few may refer to what was cut away before them.
 _LACKING = 0.02
 _LACKING_LISTED = 4
 
@@ -55,7 +56,6 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
             if not skip(path):
                 yield Failure(path, f"{path}: cannot be opened as a video. {_COPY}")
             return
-        rate = _number(capture.get(cv2.CAP_PROP_FPS))
         if capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT) > MAX_PIXELS:
             if not skip(path):
                 yield Failure(path, f"{path}: its frames are over the limit of {MAX_PIXELS} pixels.")
@@ -68,9 +68,7 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
             name = address(path, number)
             if skip(name):
                 continue
-            time = _number(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-            if not time and rate:
-                time = (number - 1) / rate
+            time = _seconds(capture, number)
             good, pixels = capture.retrieve()
             if good and pixels is not None and pixels.size:
                 yield Frame(name, cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), time)
@@ -88,9 +86,12 @@ def frames(path: str, every: int = 1, skip: Callable[[str], bool] = lambda _: Fa
 
 def _ends_early(path: str, number: int, declared: float) -> str | None:
     """Why a video that gave this number of frames is not whole; None if it is, as far as can be told."""
-    if number and declared and declared - number <= max(_LACKING * declared, 2):
+    if number and declared and declared <= number:
         return None
+    few = bool(number and declared) and declared - number <= max(_LACKING * declared, 2)
     cut, listed = held(path)
+    if few and not cut:
+        return None
     if cut or not number:
         return f"of {declared:.0f} declared frames" if declared else "before the end that its file declares"
     if listed is not None and listed - number > max(_LACKING * listed, _LACKING_LISTED):
@@ -109,6 +110,16 @@ def declared_frames(path: str) -> int:
         capture.release()
 
 
+def single(path: str, number: int) -> Frame | Failure:
+    """One frame of a video, by its number from 1, with the name and time that :func:`frames` gives it."""
+    name = address(path, number)
+    try:
+        pixels, time = _at(path, number)
+    except ImageError as error:
+        return Failure(name, str(error))
+    return Frame(name, pixels, time)
+
+
 def frame_at(path: str, number: int) -> np.ndarray:
     """One frame of a video, by its number from 1, as :func:`frames` gives it.
 
@@ -120,6 +131,13 @@ def frame_at(path: str, number: int) -> np.ndarray:
     Raises:
         ImageError: if the video has no such frame, or it cannot be decoded.
     """
+    return _at(path, number)[0]
+
+
+def _at(path: str, number: int) -> tuple[np.ndarray, float]:
+    """Pixels and seconds of one frame."""
+    if number < 1:
+        raise ImageError(f"{address(path, number)}: is no frame. Frames count from 1.")
     if reason := no_file(path):
         raise ImageError(f"{path}: {reason}.")
     capture = cv2.VideoCapture(path)
@@ -133,9 +151,16 @@ def frame_at(path: str, number: int) -> np.ndarray:
         good, pixels = capture.read()
         if not good or pixels is None or not pixels.size:
             raise ImageError(f"{address(path, number)}: cannot be decoded. {_COPY}")
-        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), _seconds(capture, number)
     finally:
         capture.release()
+
+
+def _seconds(capture: cv2.VideoCapture, number: int) -> float:
+    """Seconds into the video of the frame that was taken last."""
+    time = _number(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+    rate = _number(capture.get(cv2.CAP_PROP_FPS))
+    return (number - 1) / rate if not time and rate else time
 
 
 def _number(value: float) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from medanomaly import __version__
 from medanomaly.edge import Detector, Failure
 from medanomaly.edge.batch.infer_inputs import find_inputs
-from medanomaly.edge.bundle import CARD, FORMAT, ONNX, SCHEMA, SCORES, Bundle
+from medanomaly.edge.bundle import FORMAT, ONNX, SCHEMA, SCORES, Bundle
 from medanomaly.edge.bundle_graph import seal
 from medanomaly.edge.content_hash import Contents
 from medanomaly.edge.input_spec import InputSpec
@@ -23,13 +23,12 @@ from medanomaly.edge.self_test import record
 from medanomaly.evidence import predictions
 from medanomaly.evidence.check_caveats import groups
 from medanomaly.evidence.run_layout import VALIDATION
-from medanomaly.export import gate
+from medanomaly.export import bundle_place, gate
 from medanomaly.export.convert import GraphError, finished, to_onnx, to_openvino
 from medanomaly.export.errors import ExportError
 from medanomaly.export.parity import TOLERANCE, parity
 from medanomaly.export.precision import DROP, PRECISIONS, TOLERANCES, reduce
 from medanomaly.export.privacy import names_of, without_errors, without_folders, without_names
-from medanomaly.failures import cannot_write
 from medanomaly.files import sha256
 from medanomaly.imaging import split_frame
 from medanomaly.models.module import part_names
@@ -65,7 +64,8 @@ def export_run(
 
     Args:
         run_folder: Folder of the run (holds ``run.json``).
-        out: Folder of the bundle; replaced if it holds one, refused if it holds anything else.
+        out: Folder of the bundle; replaced if it holds one, refused if it holds anything else beside or instead. Of a
+            link the folder that it leads to.
         images: Image or folder for the parity record; by default the run's own validation images.
         limit: Their number at most, evenly spread.
         input_type: What the graph takes, (1, H, W, 3): ``float32`` in [0, 1], ``uint8`` or ``uint16``.
@@ -77,23 +77,21 @@ def export_run(
         The card.
 
     Raises:
-        ExportError: if the run or ``out`` cannot be used, no image for the parity record can be had, or torch and
-            OpenVINO differ by more than the tolerance, be it by the input's rounding, or the precision costs more than
-            ``drop``; nothing is left behind.
+        ExportError: if the run or ``out`` cannot be used, another process writes there, no image for the parity record
+            can be had, torch and OpenVINO differ by more than the tolerance, be it by the input's rounding, or the
+            precision costs more than ``drop``; nothing is left behind.
         ValueError: if ``input_type`` or ``precision`` is none of these, or ``drop`` is negative.
     """
     if precision not in PRECISIONS or not 0 <= drop < 1:
         raise ValueError(f"need precision of {', '.join(PRECISIONS)} and 0 <= drop < 1, not {precision} and {drop}")
     form = InputSpec(input_type)
-    run, out = TestedRun.load(run_folder), Path(out)
+    run, place = TestedRun.load(run_folder), bundle_place.place_of(out)
     tested = run.tested  # loaded before anything is written
-    if out.exists() and not (out / CARD).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"{out}: exists and is not a bundle. Choose another folder for --out.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(cannot_write(error.filename or out, error, "Name another place with --out.")) from error
-    with _naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=_hidden(out)) as temporary:
+    with (
+        bundle_place.held(place),
+        _naming(place),
+        tempfile.TemporaryDirectory(dir=place.parent, prefix=_hidden(place)) as temporary,
+    ):
         part = Path(temporary) / "bundle"
         part.mkdir()
         card = _card(run, form)
@@ -134,9 +132,7 @@ def export_run(
         card["self_test"] = record(detector, proof["tolerance"])
         seal(graph, part, card)
         Detector(part, cache=False)  # what is put in place is what was tested: its self-test
-        if out.exists():
-            shutil.rmtree(out)
-        part.rename(out)
+        bundle_place.put(part, place)
     return card
 
 

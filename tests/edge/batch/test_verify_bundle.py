@@ -108,13 +108,13 @@ def test_the_card_of_one_bundle_with_the_graph_of_another(tiny_run, tiny_bundle,
     assert "is another bundle's" in told
     assert "belongs to another card" in told
     hashed(copy)
-    assert found(copy) == {"files": True, "graph": False}
+    assert found(copy) == {"files": True, "graph": False, "self-test": None}
 
 
 def test_an_operating_point_edited_by_hand_is_found(copy):
     point = json.loads((copy / "card.json").read_text())["operating_point"]
     edit(copy, operating_point={**point, "threshold": point["threshold"] * 2})
-    assert found(copy) == {"files": True, "graph": False}
+    assert found(copy) == {"files": True, "graph": False, "self-test": None}
 
 
 def test_a_changed_weight_is_found_behind_its_hash(copy):

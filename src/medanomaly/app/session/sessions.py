@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import math
 import os
 import secrets
 import shutil
@@ -25,7 +24,7 @@ from medanomaly.app.session.uploads import Limits
 from medanomaly.app.session.worklist import Item, Worklist
 from medanomaly.app.viewer.scored_view import ScoredViews
 from medanomaly.edge import Bundle, Detector
-from medanomaly.edge.bundle import CARD, BundleError
+from medanomaly.edge.bundle import CARD
 from medanomaly.edge.reconstruction import Reconstructor
 from medanomaly.files import sha256
 
@@ -55,10 +54,6 @@ class LoadedBundle:
     def __init__(self, path: Path, threads: int | None = None) -> None:
         self.bundle = Bundle.open(path)
         self.detector = BudgetedDetector(self.bundle, hint="throughput", threads=threads)
-        if not math.isfinite(self.detector.decider.threshold):
-            raise BundleError(
-                f"{path / CARD}: its operating point is no finite number. Choose one by `medanomaly decide`."
-            )
         #: Of the card, which names the SHA-256 of graph and weights, the reading and the threshold.
         self.hash = sha256(path / CARD)
         self.curve = Curve.of(self.bundle)

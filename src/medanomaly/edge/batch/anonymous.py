@@ -31,6 +31,12 @@ _WHICH = b"\0which key"
 #: More digits than a frame's number has are rather of an identifier.
 _FRAME = re.compile(r"(.*)#frame=(\d{1,7})", re.DOTALL)
 
+#: Files whose state is known while they are read: more than wait at a time.
+_GIVEN = 10_000
+
+#: Device, number, size and time of a file.
+_State = tuple[int, int, int, int]
+
 #: What an error says of which no phrase may be shown.
 _UNSAID = "cannot be used. Run it without --anonymous to see why."
 
@@ -70,7 +76,8 @@ class Anonymous:
     def __init__(self, key: bytes) -> None:
         self._key = key
         self.which = hmac.digest(key, _WHICH, "sha256").hex()[:16]
-        self._content: tuple[Path, str | None] | None = None
+        self._content: tuple[Path, _State, str] | None = None
+        self._given: dict[Path, _State] = {}
 
     @classmethod
     def of(cls, file: str | Path | None = None, out: str | Path | None = None) -> Anonymous:
@@ -94,9 +101,7 @@ class Anonymous:
                 f"{place}: the key of --anonymous cannot be read or made ({why}). Name another with --anonymous-key."
             ) from error
         if not re.fullmatch(rf"[0-9a-f]{{{2 * _BYTES}}}\s*", text):
-            raise KeyFileError(
-                f"{place}: is no key of --anonymous ({2 * _BYTES} hex digits). Name another with --anonymous-key."
-            )
+            raise KeyFileError(f"{place}: is no key of --anonymous (64 hex digits). Name another with --anonymous-key.")
         return cls(bytes.fromhex(text))
 
     def alias(self, path: str) -> str:
@@ -109,13 +114,33 @@ class Anonymous:
             data = file.encode(errors="surrogatepass")
         return hmac.digest(self._key, data, "sha256").hex() + mark
 
-    def content(self, path: str) -> str | None:
-        """SHA-256 of the file that a path or a frame's address names; None for what is no file that can be read."""
+    def giving(self, path: str) -> None:
+        """An input is about to be read: what its file is now is what its sum must be of."""
         try:
             file, _ = split_frame(path)
-            if self._content is None or self._content[0] != file:  # frames of one file come one after the other
-                self._content = file, sha256(file) if file.is_file() else None
-            return self._content[1]
+            self._given.pop(file, None)  # the latest is kept the longest
+            self._given[file] = _state(file)
+            if len(self._given) > _GIVEN:
+                del self._given[next(iter(self._given))]
+        except (OSError, ValueError):
+            pass
+
+    def content(self, path: str) -> str | None:
+        """SHA-256 of the file that a path or a frame's address names.
+
+        Returns:
+            None for what is no file that can be read, or is another file, or has another size or time, than when it was
+            given to be read: a sum of bytes that were not scored would lead to another image.
+        """
+        try:
+            file, _ = split_frame(path)
+            if not file.is_file():
+                return None
+            state = _state(file)
+            if self._content is None or self._content[:2] != (file, state):  # frames of one file follow each other
+                self._content = file, state, sha256(file)
+            same = _state(file) == state == self._given.get(file, state)
+            return self._content[2] if same else None
         except (OSError, ValueError):
             return None
 
@@ -176,6 +201,11 @@ def crash(error: BaseException) -> Exception:
     behind = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     hidden.__cause__ = None if behind is None else crash(behind)
     return hidden
+
+
+def _state(file: Path) -> _State:
+    found = file.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _read_or_made(place: Path) -> str:

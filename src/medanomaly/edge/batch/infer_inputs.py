@@ -15,17 +15,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from medanomaly.edge import video
 from medanomaly.edge.batch.anonymous import Anonymous
 from medanomaly.edge.batch.inputs import expand, find_inputs, parts, pending
-from medanomaly.edge.batch.output_ownership import OutError
+from medanomaly.edge.batch.output_ownership import OutError, has_records
 from medanomaly.edge.batch.outputs import Pictures, Summary, Writer
 from medanomaly.edge.batch.quiet import quiet
 from medanomaly.edge.batch.ray_cluster import Cluster, connect
 from medanomaly.edge.batch.records import Records, sole_writer
 from medanomaly.edge.batch.watch import arrivals
 from medanomaly.edge.batch.watch_retries import Tries
-from medanomaly.edge.bundle import Bundle
-from medanomaly.edge.detector import Detector
+from medanomaly.edge.bundle import GRAPH, Bundle
+from medanomaly.edge.bundle_graph import edited
+from medanomaly.edge.detector import Detector, core
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver
+from medanomaly.failures import warn
+from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver, split_frame
 from medanomaly.signals import StopSignal
 from medanomaly.streams import watched
 
@@ -118,8 +120,36 @@ def infer(
     options, stop, out = options or Options(), stop or StopSignal(), Path(out)
     with quiet() if options.anonymous else nullcontext():
         opened = Bundle.open(bundle)
+        _say_edited(opened)
         with sole_writer(out, opened, options.pictures.folders, options.resume):
             return _infer(opened, inputs, out, options, stop)
+
+
+def _say_edited(bundle: Bundle) -> None:
+    try:
+        note = edited(core().read_model(bundle.path / GRAPH), bundle.path, bundle.card)
+    except RuntimeError:  # a graph that cannot be read: compiling it says so
+        return
+    if note:
+        warn(note)
+
+
+def _check_found(listing: list[str | Failure], out: Path, options: Options) -> None:
+    """See that records of an earlier run are not replaced by nothing but a mistyped name.
+
+    Raises:
+        OutError: if no input is there, and ``out`` holds records that the run would take away.
+    """
+    if options.resume or options.watch is not None or not listing or not has_records(out):
+        return
+    if any(isinstance(item, str) and os.path.lexists(split_frame(item)[0]) for item in listing):
+        return
+    first = listing[0]
+    why = first.error if isinstance(first, Failure) else f"{first}: does not exist."
+    raise OutError(
+        f"No input was found: {why} {out} holds the records of an earlier run, which stay. Correct the name, or choose "
+        "another folder for the results."
+    )
 
 
 def _infer(
@@ -129,6 +159,7 @@ def _infer(
     hint = options.hint or ("throughput" if options.watch is None else "latency")
     passed = PassedOver()
     listing = list(find_inputs(inputs, SUFFIXES, leave_out=out, passed=passed))
+    _check_found(listing, out, options)
     detector: Detector | Cluster = (
         Detector(opened, options.device, hint, options.threads, options.cache)
         if options.ray is None
@@ -157,7 +188,7 @@ def _infer(
         stop.deferred = True
         try:
             items = _items(listing, options, out, stop, passed, tries)
-            source = _source(items, options.every, done, grow, tries, writer)
+            source = _source(items, options.every, done, grow, tries, writer, names)
             with closing(detector.stream_idle(source)) as outcomes:
                 for outcome in outcomes:
                     if outcome is None:
@@ -202,12 +233,15 @@ def _source(
     grow: Callable[[int], None],
     tries: Tries,
     writer: Writer,
+    names: Anonymous | None,
 ) -> Iterator[str | Frame | Failure | None]:
     """What is still to be scored; ``grow`` hears how many inputs a file gives beyond one."""
     for item in items:
         if item is None:
             yield None
             continue
+        if names is not None and isinstance(item, str):
+            names.giving(item)
         if isinstance(item, str) and (good := tries.again(item)) is not None:
             if Path(item).suffix.lower() in video.SUFFIXES:
                 writer.recall(tries.called(item))

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from medanomaly.edge import video
 from medanomaly.edge.batch.patterns import matching
 from medanomaly.edge.result import Failure, Frame
-from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver, frames, search
+from medanomaly.imaging import IMAGE_SUFFIXES, PassedOver, frames, search, split_frame
 from medanomaly.imaging.find_images import Places
 
 #: Suffixes of formats that hold one picture.
@@ -210,6 +210,11 @@ def _parts(path: str, every: int, skip: Callable[[str], bool]) -> Iterator[str |
     suffix = Path(path).suffix.lower()
     if suffix in video.SUFFIXES:
         yield from video.frames(path, every, skip)
+        return
+    file, number = split_frame(path)
+    if number is not None and file.suffix.lower() in video.SUFFIXES:
+        if not skip(path):
+            yield video.single(str(file), number)
         return
     try:
         addresses = [path] if suffix in _SINGLE else frames(path)

@@ -8,6 +8,7 @@ kind of name that we give; a link is never ours.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import stat
@@ -20,6 +21,7 @@ from typing import Any
 from medanomaly.csv_cells import rest
 from medanomaly.edge.batch import timeline
 from medanomaly.edge.batch.output_names import file_name
+from medanomaly.edge.batch.signed_png import is_signed
 from medanomaly.edge.bundle import CARD, FORMAT
 from medanomaly.errors import MedAnomalyError
 from medanomaly.folder_lock import OWN
@@ -46,6 +48,11 @@ class OutError(MedAnomalyError, ValueError):
     """Results cannot be written into a folder, for what is in it. The message names it and the remedy."""
 
 
+def has_records(out: Path) -> bool:
+    """Whether a folder holds records of an earlier run."""
+    return any(path.is_file() and path.stat().st_size > 0 for path in (out / RECORDS, out / OLD))
+
+
 def is_record(line: bytes) -> dict[str, Any] | None:
     """The record of a whole line; None if it is none."""
     if not line.endswith(b"\n"):
@@ -54,7 +61,16 @@ def is_record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) and "input" in record and "status" in record else None
+    if not isinstance(record, dict) or not isinstance(record.get("input"), str):
+        return None
+    numbers = all(_number(record[name]) for name in ("score", "raw_score", "p_value") if record.get(name) is not None)
+    timed = "time" not in record or (_number(record["time"]) and math.isfinite(record["time"]))
+    return record if numbers and timed and isinstance(record.get("status"), str) else None
+
+
+def _number(value: Any) -> bool:
+    # Of a whole number with thousands of digits nothing can be computed.
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63)
 
 
 def made_with(out: Path) -> dict[str, Any] | None:
@@ -109,7 +125,10 @@ class _Ours:
         known = _NAME.fullmatch(entry.name)
         if known is None or not entry.is_file(follow_symlinks=False):
             return False
-        return entry.name in self.names[folder] or (folder in self.claimed and int(known[1]) in self.next)
+        if entry.name in self.names[folder]:
+            return True
+        # Of the input that a kill kept from its record nobody knows the name: its picture says that it is ours.
+        return folder in self.claimed and int(known[1]) in self.next and is_signed(Path(entry.path))
 
 
 def check_place(out: Path, bundle: Path) -> None:

@@ -16,6 +16,7 @@ from medanomaly.edge.batch.output_errors import write_file, writing
 from medanomaly.edge.batch.output_names import file_name
 from medanomaly.edge.batch.output_ownership import TIMELINES
 from medanomaly.edge.batch.records import RECORDS, Records
+from medanomaly.edge.batch.signed_png import signed
 from medanomaly.edge.result import Failure, Result
 from medanomaly.imaging import PassedOver, overlay
 from medanomaly.options import one_line
@@ -106,6 +107,12 @@ class Summary:
         return "\n".join(lines)
 
 
+def _numbers(outcome: Result) -> str:
+    """The scores of a result that has none, in words."""
+    parts = [f"{name} {value:g}" for name, value in outcome.parts.items()]
+    return f"{outcome.raw_score:g}" + (f" ({', '.join(parts)})" if parts else "")
+
+
 @dataclass
 class _Video:
     first: int
@@ -168,7 +175,7 @@ class Writer:
             OutputError: if the disk is full, or ``out`` is gone.
         """
         if isinstance(outcome, Result) and not outcome.finite:
-            text = f"{outcome.input}: the model's score is {outcome.raw_score} {outcome.parts or ''}".rstrip() + "."
+            text = f"{outcome.input}: the model's score is {_numbers(outcome)}."
             outcome = Failure(outcome.input, text, outcome.time)
         number, given = self.records.count, outcome.input
         if self.names is not None:  # all that follows knows no path
@@ -238,5 +245,5 @@ class Writer:
         written = f"{folder}/{name}.png"
         with writing(self.out / folder):
             (self.out / folder).mkdir(exist_ok=True)
-        write_file(self.out / written, cv2.imencode(".png", picture)[1].tobytes())
+        write_file(self.out / written, signed(cv2.imencode(".png", picture)[1].tobytes(), f"{name}.png"))
         return written

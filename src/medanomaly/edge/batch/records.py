@@ -146,14 +146,15 @@ class Records:
         """Write a record as one line that has reached the system when this returns.
 
         Raises:
+            ValueError: if a number in it is NaN or infinite, which JSON does not have.
             OutputError: if it cannot be written whole, and no part of it stays; or if the file is no longer the one
                 that this run has written, because another process changed, replaced or took it away.
         """
-        text = json.dumps(record, ensure_ascii=False)
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
         try:
             line = text.encode()
         except UnicodeEncodeError:  # a file name that is not UTF-8
-            line = json.dumps(record).encode()
+            line = json.dumps(record, allow_nan=False).encode()
         line += b"\n"
         self.check_alone()
         with writing(self.path):

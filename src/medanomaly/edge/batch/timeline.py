@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +21,9 @@ _WIDTH, _HEIGHT = 800, 220
 _LEFT, _TOP, _RIGHT, _BOTTOM = 48, 28, 788, 188
 
 
+_FRAME = re.compile(r"[0-9]{1,9}")
+
+
 @dataclass(frozen=True)
 class Row:
     """One frame of a video: its number from 1, its time in seconds, and its record."""
@@ -31,8 +35,8 @@ class Row:
 
 def row_of(record: dict[str, Any]) -> tuple[str, Row] | None:
     """The video and the row of a record; None if it is not of a video's frame."""
-    video, mark, number = str(record["input"]).rpartition("#frame=")
-    if "time" not in record or not mark or not number.isdigit():
+    video, _, number = str(record["input"]).rpartition("#frame=")
+    if "time" not in record or not _FRAME.fullmatch(number):
         return None
     kept = {key: record.get(key) for key in COLUMNS if key in record}
     return video, Row(int(number), float(record["time"]), kept)

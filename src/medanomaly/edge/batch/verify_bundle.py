@@ -55,7 +55,8 @@ class Report:
     Args:
         bundle: The folder.
         versions: Of medanomaly and OpenVINO, at the export and here.
-        checks: In the order in which they were made; those that need a whole bundle are left out where it is not.
+        checks: In the order in which they were made; where the bundle is not whole the self-test says that
+            it was skipped, and there is no replay.
         replay: With images: ``recorded``, ``found``, ``failed``, ``score_relative`` (largest difference to torch's raw
             scores over these), ``limit``, ``flips`` and ``flips_on_threshold``; else None.
     """
@@ -121,6 +122,7 @@ def verify(bundle: str | Path, images: Sequence[str | Path] = (), device: str = 
     report.checks.append(Check("files", not problems, " ".join(problems) or whole))
     report.checks.append(_graph(path, card))
     if not report.good:
+        report.checks.append(Check("self-test", None, "skipped, because the bundle is not as it was exported"))
         return report
     opened = Bundle.open(path)
     try:
