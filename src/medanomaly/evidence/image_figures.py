@@ -85,9 +85,7 @@ def image_metrics(
     }
 
 
-def _part(
-    values: np.ndarray, abnormal: np.ndarray, groups: pd.Series, bootstrap: GroupBootstrap
-) -> dict[str, Any]:
+def _part(values: np.ndarray, abnormal: np.ndarray, groups: pd.Series, bootstrap: GroupBootstrap) -> dict[str, Any]:
     if not np.isfinite(values).all():
         return undefined("it is NaN or infinite for some images")
     drawn = estimate(Ranking(values, abnormal).auroc, bootstrap, _one_class(abnormal))
