@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+from medanomaly.decision import threshold_rules
 from medanomaly.decision.operating_point_caveats import of_operating_point
 from medanomaly.metrics.confusion import flag_all_f1
 
@@ -75,3 +77,44 @@ def test_a_bundle_s_machine_needs_neither_scipy_nor_evidence(module):
     )
     found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr[-500:]
+
+
+HELD = "The threshold does not hold on the test images"
+
+
+def told(rule: str, value: float, fitted: int, flagged: int, of: int) -> list[str]:
+    record = evidence(of, flagged, 0, of - flagged, rule=rule, value=value, fitted_on={"normal": fitted, "abnormal": 0})
+    return [one["text"] for one in of_operating_point(record) if one["title"] == HELD]
+
+
+def test_a_count_that_chance_gives_in_one_of_eight_tests_is_no_drift():
+    """Quantile 0.95 of 30 images, applied to 30 more: 5 or more are flagged in 13 % of such tests."""
+    assert not told("quantile", 0.95, 30, 5, 30)
+    (text,) = told("quantile", 0.95, 30, 12, 30)
+    assert "By its 30 healthy validation images, 0 to 7 of 30 healthy test images are expected" in text
+    assert "12 are (40.0 %, 95 % interval 24.6 to 57.7 %)" in text
+
+
+@pytest.mark.parametrize(("rule", "value"), [("quantile", 0.95), ("specificity", 0.95), ("conformal", 0.05)])
+def test_a_threshold_that_holds_is_doubted_in_one_of_twenty_tests_at_most(rule, value):
+    rng, draws, nothing = np.random.default_rng(0), 1000, np.empty(0)
+    choose = getattr(threshold_rules, rule)
+    for fitted in (30, 100, 211, 1000):
+        thresholds = np.array([choose(rng.random(fitted), nothing, value) for _ in range(draws)])
+        for of in (30, 100, 211, 1000):
+            counts, times = np.unique(rng.binomial(of, 1 - thresholds), return_counts=True)
+            doubted = sum(n for flagged, n in zip(counts, times, strict=True) if told(rule, value, fitted, flagged, of))
+            # 5 % and three standard errors of the simulation
+            assert doubted / draws <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / draws), (fitted, of)
+
+
+@pytest.mark.parametrize(("rule", "value"), [("quantile", 0.95), ("specificity", 0.95), ("conformal", 0.05)])
+def test_twice_or_half_as_many_of_1000_are_drift(rule, value):
+    assert told(rule, value, 1000, 100, 1000)
+    assert told(rule, value, 1000, 20, 1000)
+    assert not told(rule, value, 1000, 50, 1000)
+
+
+def test_a_threshold_without_known_normals_is_not_judged():
+    assert not told("quantile", 0.95, 0, 30, 30)
+    assert not told("conformal", 0.05, 10, 30, 30)

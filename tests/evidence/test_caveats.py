@@ -146,3 +146,21 @@ def test_wide_intervals_are_named():
     record = evidence(NORMAL[:35], RNG.normal(1, 1, 35), np.quantile(NORMAL, 0.95))
     (said,) = [caveat for caveat in caveats(record) if caveat["title"] == "Too few cases for a close figure"]
     assert "sensitivity from" in said["text"]
+
+
+def test_no_score_is_called_inverted_by_one_image_a_class_or_an_interval_of_width_0():
+    one = np.ones(1)
+    assert "The score is inverted" not in titles(evidence(one, 0 * one, 0.5))
+    many = evidence(np.arange(1.0, 60), 0 * one, 70.0)
+    assert many["image"]["auroc"]["value"] == 0
+    assert "The score is inverted" not in titles(many)
+    older = evidence(np.ones(4), np.zeros(4), 2.0)
+    assert "The score is inverted" in titles(older)
+    older["image"]["auroc"] |= {"low": 0.0, "high": 0.0}
+    assert "The score is inverted" not in titles(older)
+    older["image"]["auroc"] |= {"low": None, "high": None}
+    assert "The score is inverted" not in titles(older)
+
+
+def test_equal_scores_are_called_chance():
+    assert "Chance cannot be ruled out" in titles(evidence(np.ones(8), np.ones(8), 2.0))

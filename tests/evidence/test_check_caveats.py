@@ -90,6 +90,20 @@ def test_the_border_is_a_warning_where_it_does_as_well_and_a_note_where_not():
     assert field_of_view(baseline([row("border mean", 0.62, 0.55, EQUAL)])) is None
 
 
+def test_what_is_clearly_worse_than_the_model_is_not_said_to_rank_as_well():
+    rows = [row("border mean", 0.9, 0.85, BEATEN), row("border spread", 0.8, 0.75, EQUAL)]
+    found = field_of_view(baseline(rows))
+    assert found["title"] == "The border alone ranks as well as the model"
+    assert "rank the test images: Border spread, high in abnormal images" in found["text"]
+    assert "+0.100" not in found["text"]
+    assert "Less well than the model does border mean. " in found["text"]
+    beaten = field_of_view(baseline([rows[0], row("border darkness", 0.7, 0.65, BEATEN)]))
+    assert beaten["title"] == "The border tells the classes apart, less well than the model"
+    assert "Border mean" in beaten["text"]
+    assert "Border darkness" in beaten["text"]
+    assert "Less well than the model do" not in beaten["text"]
+
+
 def cover(difference, covered=(0.55, 0.5, 0.6)):
     check = {
         "images": 40, "flagged": 30, "flips_back": 20, "random_flips_back": 3, "threshold": 0.5, "lower": 35,

@@ -136,7 +136,9 @@ def test_one_class_leaves_the_decisions(tmp_path):
     rows = table().query("~abnormal")
     (pair,) = compare([write(tmp_path / "a", rows), write(tmp_path / "b", rows.assign(decision=True))], draws=20)
     assert pair["auroc"][0]["value"] is None
-    assert pair["difference"]["delong"] == {"low": None, "high": None, "p": None}
+    reason = "the images in common are all normal"
+    assert pair["difference"]["delong"] == {"low": None, "high": None, "p": None, "reason": reason}
+    assert pair["difference"]["bootstrap"]["reason"] == reason
     assert pair["decisions"]["abnormal"] == {
         "images": 0,
         "right": [0, 0],
@@ -165,3 +167,26 @@ def test_the_command(tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["pairs"]) == 3
     assert main(["compare", runs[0], str(tmp_path)]) == 2
     assert "predictions.csv is not there" in capsys.readouterr().err
+
+
+def test_a_difference_without_an_interval_says_why(tmp_path, capsys):
+    runs = [write(tmp_path / name, table()) for name in "ab"]
+    (pair,) = compare(runs, draws=20)
+    alike = {"low": None, "high": None, "reason": "the scores rank all images alike"}
+    assert pair["difference"]["delong"] == {**alike, "p": None}
+    assert pair["difference"]["bootstrap"] == {**alike, "draws": 20}
+    assert main(["compare", *map(str, runs)]) == 0
+    shown = capsys.readouterr().out
+    assert "  DeLong           undefined: the scores rank all images alike\n" in shown
+    assert "  bootstrap        undefined: the scores rank all images alike\n" in shown
+    perfect = table().assign(raw_score=lambda t: t["abnormal"].astype(float))
+    (pair,) = compare([write(tmp_path / "c", perfect), write(tmp_path / "d", perfect.assign(raw_score=1.0))], draws=20)
+    assert pair["difference"]["value"] == 0.5
+    assert pair["difference"]["bootstrap"]["reason"] == "the difference does not vary"
+
+
+def test_the_command_names_the_method_of_each_interval(tmp_path, capsys):
+    assert main(["compare", *(str(write(tmp_path / str(i), table(seed=i))) for i in range(2))]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("), DeLong, logit") == 2
+    assert "Intervals of AUROC are DeLong's here; a run's own report has those of its bootstrap." in shown

@@ -94,3 +94,67 @@ def test_a_score_that_is_no_number_is_named():
     rows = table().assign(raw_score=lambda t: t["raw_score"].where(t.index != 7, np.nan))
     with pytest.raises(ValueError, match=r"1 images have a NaN or infinite score: 7\.png"):
         image_metrics(rows)
+
+
+def few(normal: list[float], abnormal: list[float], threshold: float = 0.5) -> pd.DataFrame:
+    raw = np.array([*normal, *abnormal], dtype=float)
+    return pd.DataFrame(
+        {
+            "path": [f"{i}.png" for i in range(len(raw))],
+            "abnormal": np.arange(len(raw)) >= len(normal),
+            "raw_score": raw,
+            "decision": raw > threshold,
+            "group": np.arange(len(raw)),
+            "part_only": raw,
+        }
+    )
+
+
+def test_draws_that_do_not_vary_give_no_interval_of_width_0():
+    found = image_metrics(few([0.0, 0.1, 0.2, 0.3], [0.7, 0.8, 0.9, 1.0]))
+    for auroc in (found["auroc"], found["parts"]["only"]):
+        assert (auroc["value"], auroc["high"]) == (1.0, 1.0)
+        assert auroc["low"] == pytest.approx(0.582, abs=1e-3)  # Hanley and McNeil's score interval of 1 on 4 and 4
+        assert auroc["interval"] == "95 % Hanley and McNeil, score"
+    for name in ("partial_auroc", "average_precision", "f1", "mcc"):
+        assert found[name]["value"] == 1.0, name
+        assert (found[name]["low"], found[name]["high"], found[name]["interval"]) == (None, None, ""), name
+        assert found[name]["reason"].startswith("all draws gave the same value"), name
+
+
+def test_equal_scores_have_the_interval_of_chance():
+    found = image_metrics(few([1.0] * 6, [1.0] * 5))["auroc"]
+    assert found["low"] < 0.3 < 0.5 < 0.7 < found["high"]
+    assert found["interval"] == "95 % Hanley and McNeil, score"
+
+
+def test_one_image_a_class_and_one_group_have_no_interval():
+    found = image_metrics(few([1.0], [0.0]))["auroc"]
+    assert (found["value"], found["low"], found["high"]) == (0.0, None, None)
+    assert "same value" in found["reason"]
+    one_patient = image_metrics(few([0.0, 0.6, 0.2], [0.4, 0.8]).assign(group=1))
+    for name in ("auroc", "f1", "mcc"):
+        assert one_patient[name]["value"] is not None
+        assert one_patient[name]["low"] is None
+        assert "one group" in one_patient[name]["reason"]
+
+
+def test_each_undefined_figure_names_its_cause():
+    normal = image_metrics(few([0.1, 0.9, 0.3], []))
+    for name in ("sensitivity", "precision", "f1", "mcc", "balanced_accuracy", "likelihood_ratio_positive"):
+        assert normal[name]["value"] is None, name
+        assert normal[name]["low"] is None, name
+        assert normal[name]["reason"] == "the test set has only normal images", name
+    assert normal["precision"]["count"] == [0, 1]
+    assert "reason" not in normal["specificity"]
+    abnormal = image_metrics(few([], [0.1, 0.9, 0.3]))
+    assert abnormal["mcc"]["reason"] == abnormal["specificity"]["reason"] == "the test set has only abnormal images"
+    passed, flagged = (image_metrics(few([0.1, 0.2, 0.4], [0.3, 0.4], threshold)) for threshold in (9, -9))
+    assert passed["mcc"]["reason"] == flagged["mcc"]["reason"] == "all images are decided alike"
+    assert passed["precision"]["reason"] == "no image is flagged"
+    assert passed["likelihood_ratio_positive"]["reason"] == "no normal image is flagged"
+    assert flagged["likelihood_ratio_negative"]["reason"] == "no normal image passes"
+    assert image_metrics(few([], [0.1]).drop(columns="decision"))["f1"]["reason"].startswith("the model has no")
+    unranked = image_metrics(few([0.1], []).drop(columns="raw_score"))
+    assert unranked["auroc"]["reason"] == "raw scores are not known"
+    assert unranked["sensitivity"]["reason"] == "the test set has only normal images"

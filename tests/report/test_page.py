@@ -49,8 +49,9 @@ def test_every_figure_count_and_setting_is_on_the_page(evidence, scores, abnorma
         assert shown in text
     for shown in ("70 of 140", "57 of 60", "70 of 73", "prevalence: 0.700", "Masks are ellipses.", "139"):
         assert shown in text
-    for shown in ("0.00312", "0.02173", "Of 100 healthy images, let about 5 be flagged.", "211", "286"):
+    for shown in ("0.00312", "0.02173", "Of 100 healthy images, let about 5 be flagged."):
         assert shown in text
+    assert "Rule: quantile 0.95, fitted on 211 normal images." in text
     for shown in ("37", "4242", "31", "crop:0.67", "64, 96", "2.7.9", "ab12" * 16, "665", "601", "834", "unknown"):
         assert shown in text
     assert "Autoencoder on WirelessCapsule" in text
@@ -118,6 +119,31 @@ def test_interval_may_be_undefined_where_the_value_is_not(evidence, scores, abno
     evidence["image"]["auroc"] |= {"low": None, "high": None}
     text = Page(render(evidence, scores, abnormal, [])).text
     assert "AUROC 0.731 no interval" in text
+    evidence["image"]["auroc"] |= {"reason": "all draws gave the same value"}
+    assert "no interval: all draws gave the same value" in Page(render(evidence, scores, abnormal, [])).text
+
+
+def test_the_same_interval_is_shown_once(evidence, scores, abnormal):
+    same = {"low": 0.582, "high": 1.0, "interval": "95 % Hanley and McNeil, score"}
+    evidence["image"]["auroc"] = {"value": 1.0, **same, "delong": same}
+    text = Page(render(evidence, scores, abnormal, [])).text
+    assert "0.582 – 1.000 95 % Hanley and McNeil, score How often" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        ("sigma", "fitted on 211 normal images."),
+        ("conformal", "fitted on 211 normal images."),
+        ("sensitivity", "fitted on 286 abnormal images."),
+        ("youden", "fitted on 211 normal and 286 abnormal images."),
+        ("of another version", "fitted on 211 normal and 286 abnormal images."),
+        ("manual", "Rule: manual 0.95."),
+    ],
+)
+def test_a_rule_names_the_images_that_it_looked_at(evidence, scores, abnormal, rule, shown):
+    evidence["operating_point"]["rule"] = rule
+    assert shown in Page(render(evidence, scores, abnormal, [])).text
 
 
 def test_what_comes_from_outside_is_escaped(evidence, scores, abnormal):

@@ -305,3 +305,26 @@ def test_a_threshold_by_hand_is_called_so(evidence):
     sections = checklist.filled(completed(evidence))
     texts = [row["text"] or "" for section in sections for row in section["rows"] if row["stard"] == "15c"]
     assert texts[0].endswith("Given by hand.")
+
+
+@pytest.mark.parametrize("name", ["field_of_view", "one_number"])
+def test_facts_of_a_baseline_add_up_and_say_which_images(name):
+    check = {
+        "name": "border mean",
+        "direction": "high",
+        "chosen_on": "validation",
+        "auroc": {"value": 0.708, "low": 0.6, "high": 0.8},
+        "difference": {"value": 0.158, "low": 0.1, "high": 0.2},
+        "images": {"normal": 40, "abnormal": 12},
+        "left_out": 7,
+        "all": [],
+    }
+    (card,) = check_cards.check_cards({name: check}, figure(0.942), True)
+    facts = dict(card["facts"])
+    assert facts["AUROC of the model on the images looked at"] == "0.866"
+    assert facts["images looked at"] == "40 normal, 12 abnormal; 7 test images left out"
+    assert not any("0.942" in text for text in facts.values())
+    (whole,) = check_cards.check_cards({name: check | {"left_out": 0}}, figure(0.942), True)
+    assert dict(whole["facts"])["images looked at"] == "40 normal, 12 abnormal, the whole test"
+    (older,) = check_cards.check_cards({name: {"name": "border mean", "auroc": {"value": 0.708}}}, figure(0.942), True)
+    assert dict(older["facts"])["AUROC of the model on all test images"].startswith("0.942")

@@ -54,13 +54,15 @@ def text(pair: dict[str, Any]) -> str:
         f"AUROC 1            {_auroc(a)}",
         f"AUROC 2            {_auroc(b)}",
         f"difference 1 - 2   {_plain(formatting.signed(difference['value']))}",
-        f"  DeLong           {_interval(delong)}, p {_chance(delong['p'])}",
-        f"  bootstrap        {_interval(bootstrap)}, {bootstrap['draws']} draws" + (" by group" if grouped else ""),
+        f"  DeLong           {_interval(delong)}" + ("" if "reason" in delong else f", p {_chance(delong['p'])}"),
+        f"  bootstrap        {_interval(bootstrap)}"
+        + ("" if "reason" in bootstrap else f", {bootstrap['draws']} draws{' by group' if grouped else ''}"),
         "decisions          right 1, right 2; 1 alone, 2 alone; p (McNemar, exact)",
     ]
     for name, row in pair["decisions"].items():
         right = f"{row['right'][0]}, {row['right'][1]} of {row['images']}; {row['first_alone']}, {row['second_alone']}"
         lines.append(f"  {name:<17}{right}; p {_chance(row['p'])}")
+    lines.append("Intervals of AUROC are DeLong's here; a run's own report has those of its bootstrap.")
     if grouped:
         lines.append(
             "McNemar's test takes images as independent; those of one group may not be, and its p is then too small."
@@ -74,11 +76,13 @@ def _plain(text: str) -> str:
 
 
 def _auroc(figure: dict[str, Any]) -> str:
-    return formatting.with_span(figure, between=" to ", before=formatting.LEVEL)
+    found = formatting.with_span(figure, between=" to ", before=formatting.LEVEL)
+    return f"{found}, {figure['interval']}" if figure["low"] is not None else found
 
 
 def _interval(difference: dict[str, Any]) -> str:
-    return _plain(formatting.span(difference, "signed", " to ", formatting.LEVEL)) or formatting.UNDEFINED
+    shown = _plain(formatting.span(difference, "signed", " to ", formatting.LEVEL))
+    return shown or f"{formatting.UNDEFINED}: {difference['reason']}"
 
 
 def _chance(p: float | None) -> str:

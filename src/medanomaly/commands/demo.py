@@ -13,6 +13,7 @@ from typing import Any
 
 from medanomaly.commands.common import one_line_errors, quiet_log, training_install
 from medanomaly.failures import cannot_write
+from medanomaly.metrics import formatting
 from medanomaly.options import OptionError
 
 
@@ -108,8 +109,7 @@ def demo(out: Path) -> int:
 
 def _say(summary: dict[str, Any], out: Path) -> None:
     def interval(name: str) -> str:
-        figure = summary[name]
-        return f"{figure['value']:.3f} (95 % interval {figure['low']:.3f} to {figure['high']:.3f})"
+        return formatting.with_span(summary[name], between=" to ", before=formatting.LEVEL)
 
     seconds = summary["seconds"]
     print(

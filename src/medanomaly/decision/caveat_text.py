@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from medanomaly.decision.rules import RULES
 from medanomaly.metrics.formatting import LEVEL, with_span
 
 #: A check as the page shows it: state, sentences, facts.
@@ -38,6 +39,17 @@ def made(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 def figure(record: Mapping[str, Any], sign: bool = False) -> str:
     """A value with its 95 % interval where it has one; ``sign`` for differences."""
     return with_span(record, "signed" if sign else "number", " to ", LEVEL)
+
+
+def fitted_on(point: Mapping[str, Any]) -> str:
+    """The images that chose an operating point's threshold, "211 normal images"; "" where none did, or none is known.
+
+    ``fitted_on`` counts all validation images; most rules look at normal ones alone.
+    """
+    counts = point.get("fitted_on") or {}
+    kinds = RULES[point["rule"]].uses if point.get("rule") in RULES else tuple(counts)
+    shown = [f"{counts[kind]} {kind}" for kind in kinds if kind in counts]
+    return f"{listed(shown)} images" if shown else ""
 
 
 def listed(names: Sequence[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from medanomaly.decision.caveat_text import found, note, warning
+from medanomaly.decision.rules import RULES
+from medanomaly.decision.threshold_rules import rank_among_normals
+from medanomaly.metrics.beta_binomial import usual_counts
 from medanomaly.metrics.confusion import flag_all_f1
 from medanomaly.metrics.formatting import rule
 from medanomaly.metrics.interval import wilson
@@ -63,34 +65,31 @@ def _drift(evidence: dict[str, Any]) -> dict[str, str] | None:
     point, table = evidence["operating_point"], evidence["image"]["confusion"]
     if not point or table is None or point["rule"] not in ("quantile", "specificity", "conformal"):
         return None
-    normal = table["false_positive"] + table["true_negative"]
-    if not normal:
+    flagged, normal = table["false_positive"], table["false_positive"] + table["true_negative"]
+    fitted = point["fitted_on"]["normal"]
+    rank = rank_among_normals(point["rule"], point["value"], fitted)
+    if not normal or not 1 <= rank <= fitted:
         return None
-    expected = point["value"] if point["rule"] == "conformal" else 1 - point["value"]
-    share = table["false_positive"] / normal
-    # Both samples are finite: the threshold is itself an estimate from the validation normals.
-    error = math.sqrt(expected * (1 - expected) * (1 / normal + 1 / max(point["fitted_on"]["normal"], 1)))
-    if abs(share - expected) <= 1.96 * error:
+    # Both samples are finite: the threshold is itself a score of the validation normals.
+    least, most = usual_counts(normal, fitted - rank + 1, rank)
+    if least <= flagged <= most:
         return None
-    low, high = wilson(table["false_positive"], normal)
+    allowed = point["value"] if point["rule"] == "conformal" else 1 - point["value"]
+    low, high = wilson(flagged, normal)
     return warning(
         "The threshold does not hold on the test images",
-        f"The rule lets {100 * expected:.3g} % of healthy images be flagged, judged by validation; of {normal} healthy "
-        f"test images {table['false_positive']} are ({100 * share:.1f} %, 95 % interval {100 * low:.1f} to "
-        f"{100 * high:.1f} %), a larger difference than chance explains in samples of these sizes. Validation and test "
+        f"The rule lets {100 * allowed:.3g} % of healthy images be flagged. By its {fitted} healthy validation images, "
+        f"{least} to {most} of {normal} healthy test images are expected (19 times in 20 or more); {flagged} are "
+        f"({100 * flagged / normal:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f} %). Validation and test "
         "normals differ. Set the threshold on normal images from the place of use.",
     )
 
 
 def _threshold_few(evidence: dict[str, Any]) -> dict[str, str] | None:
     point = evidence["operating_point"]
-    if not point or point["rule"] == "manual":
+    if not point:
         return None
-    if point["rule"] == "sensitivity":
-        kinds: tuple[str, ...] = ("abnormal",)
-    else:
-        kinds = ("normal", "abnormal") if point["rule"] in ("f1", "youden", "cost") else ("normal",)
-    few = [f"{point['fitted_on'][kind]} {kind}" for kind in kinds if point["fitted_on"][kind] < 100]
+    few = [f"{point['fitted_on'][kind]} {kind}" for kind in RULES[point["rule"]].uses if point["fitted_on"][kind] < 100]
     if not few:
         return None
     return note(

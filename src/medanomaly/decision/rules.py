@@ -63,6 +63,12 @@ class Rule:
     images_only: str = ""
     centre: Callable[[np.ndarray], float] | None = None
 
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """The kinds of images that choose the threshold: ``normal``, ``abnormal``, both, or none."""
+        needed = {"normal": self.needs_normal, "abnormal": self.needs_abnormal}
+        return tuple(kind for kind, wanted in needed.items() if wanted)
+
 
 @dataclass(frozen=True)
 class Fitted:

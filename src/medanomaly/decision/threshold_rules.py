@@ -42,7 +42,7 @@ def conformal(normal: np.ndarray, _abnormal: np.ndarray, alpha: float) -> float:
         RuleError: with fewer than 1 / alpha - 1 normal images, from which no such threshold exists.
     """
     number = len(normal)
-    rank = max(1, math.ceil((number + 1) * (1 - alpha) - _TRIFLE))
+    rank = int(rank_among_normals("conformal", alpha, number))
     if rank > number:
         raise RuleError(
             f"Rule 'conformal' with alpha {alpha:g} needs at least {math.ceil(1 / alpha - _TRIFLE) - 1} normal "
@@ -54,7 +54,26 @@ def conformal(normal: np.ndarray, _abnormal: np.ndarray, alpha: float) -> float:
 
 def specificity(normal: np.ndarray, _abnormal: np.ndarray, share: float) -> float:
     """The lowest threshold with at least ``share`` of normal scores (n,) at or below it: one of the scores."""
-    return float(np.sort(normal)[math.ceil(share * len(normal) - _TRIFLE) - 1])
+    return float(np.sort(normal)[int(rank_among_normals("specificity", share, len(normal))) - 1])
+
+
+def rank_among_normals(rule: str, value: float, number: int) -> float:
+    """Where the threshold of a rule stands among the scores that chose it, whatever these are.
+
+    Args:
+        rule: ``quantile``, ``conformal`` or ``specificity``.
+        value: The rule's.
+        number: Normal images, 1 or more.
+
+    Returns:
+        1 for the lowest score to ``number`` for the highest; between two scores for ``quantile``, which interpolates;
+        above ``number`` where ``conformal`` has too few.
+    """
+    if rule == "quantile":
+        return value * (number - 1) + 1
+    if rule == "conformal":
+        return max(1, math.ceil((number + 1) * (1 - value) - _TRIFLE))
+    return math.ceil(value * number - _TRIFLE)
 
 
 def sensitivity(normal: np.ndarray, abnormal: np.ndarray, share: float) -> float:

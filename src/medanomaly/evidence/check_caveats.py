@@ -85,6 +85,10 @@ def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     told = telling_of(check)
     if not told:
         return None
+    rivals = [row for row in told if not _above(row["difference"]["low"])]
+    beaten = [row["name"] for row in told if row not in rivals]
+    less = f"Less well than the model {'does' if len(beaten) == 1 else 'do'} {listed(beaten)}. " if beaten else ""
+    shown, rest = (rivals, less) if rivals else (told, "")
     reading = (evidence.get("data") or {}).get("reading") or {}
     advice = (
         "Cut it off with data.init_args.field_of_view (crop:N, circle), and see what remains."
@@ -93,10 +97,10 @@ def field_of_view(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     )
     text = (
         f"Of the image as the model sees it, the border (8 % of the side) and the corners alone rank the test images: "
-        f"{'; '.join(map(_rival, told[:_NAMED]))}. {_others(told)}{check['note']} A device or a habit of framing may "
-        f"give the class away there. {advice}{_picked(check)}"
+        f"{'; '.join(map(_rival, shown[:_NAMED]))}. {_others(shown)}{rest}{check['note']} A device or a habit of "
+        f"framing may give the class away there. {advice}{_picked(check)}"
     )
-    if any(not _above(row["difference"]["low"]) for row in told):
+    if rivals:
         return warning("The border alone ranks as well as the model", text)
     return note("The border tells the classes apart, less well than the model", text)
 

@@ -16,7 +16,7 @@ from medanomaly.evidence.predictions import ranking_scores
 from medanomaly.evidence.run_layout import PREDICTIONS
 from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.confusion import mcnemar
-from medanomaly.metrics.delong import auroc_difference, auroc_interval
+from medanomaly.metrics.delong import AurocDifference, auroc_difference, auroc_interval
 from medanomaly.metrics.ranking import Ranking
 
 #: With fewer images in common a comparison says nothing.
@@ -111,7 +111,8 @@ def compare(folders: list[Path], draws: int = DRAWS, seed: int = 0) -> list[dict
         seed: Seed of the bootstrap.
 
     Returns:
-        One record a pair, of plain JSON values; undefined is None.
+        One record a pair, of plain JSON values; undefined is None. Each ``auroc`` names its ``interval``'s method; an
+        interval of the ``difference`` that is None has a ``reason``.
 
     Raises:
         CompareError: if a run cannot be read, the truths of an image contradict, or too few images match.
@@ -146,6 +147,13 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame, draws: int, seed: int) -> d
     a, b = (Ranking(one, abnormal) for one in scores)
     delong = auroc_difference(scores[0], scores[1], abnormal, groups)
     low, high = bootstrap.interval(lambda w: a.auroc(w) - b.auroc(w), "student")
+    found: dict[str, dict[str, Any]] = {
+        "delong": {"low": _plain(delong.low), "high": _plain(delong.high), "p": _plain(delong.p)},
+        "bootstrap": {"low": _plain(low), "high": _plain(high), "draws": draws},
+    }
+    for one in found.values():
+        if one["low"] is None:
+            one["reason"] = _no_difference(abnormal, delong)
     return {
         "images": {"common": len(both), "first": len(first), "second": len(second), "matched_by": how},
         "normal": int((~abnormal).sum()),
@@ -157,14 +165,24 @@ def _pair(first: pd.DataFrame, second: pd.DataFrame, draws: int, seed: int) -> d
         ],
         "difference": {
             "value": _plain(delong.value),
-            "delong": {"low": _plain(delong.low), "high": _plain(delong.high), "p": _plain(delong.p)},
-            "bootstrap": {"low": _plain(low), "high": _plain(high), "draws": draws},
+            **found,
         },
         "decisions": {
             name: _decisions(right[0][part], right[1][part])
             for name, part in (("all", np.full(len(both), True)), ("abnormal", abnormal), ("normal", ~abnormal))
         },
     }
+
+
+def _no_difference(abnormal: np.ndarray, difference: AurocDifference) -> str:
+    """Why the difference of two AUROCs has no interval."""
+    if abnormal.all() or not abnormal.any():
+        return f"the images in common are all {'abnormal' if abnormal.all() else 'normal'}"
+    if np.isnan(difference.variance):
+        return "a class is in fewer than two groups"
+    if difference.variance == 0:
+        return "the scores rank all images alike" if difference.value == 0 else "the difference does not vary"
+    return "too few draws hold both classes"
 
 
 def _groups(both: pd.DataFrame) -> np.ndarray | None:

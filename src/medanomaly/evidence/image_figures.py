@@ -60,19 +60,24 @@ def image_metrics(
         raise ScoreError(f"{len(bad)} images have a NaN or infinite score", listed)
     bootstrap = GroupBootstrap(predictions["group"], DRAWS, seed)
     own = float(abnormal.mean()) if 0 < abnormal.sum() < len(abnormal) else None
-    one_class = _one_class(abnormal) if scores is not None else unranked or NO_SCORE
-    drawn = _drawn(scores, abnormal, decision, bootstrap, one_class)
+    one_class = _one_class(abnormal)
+    unranked = one_class if scores is not None else unranked or NO_SCORE
+    drawn = _drawn(scores, abnormal, decision, bootstrap, unranked)
+    delong = _delong(scores, abnormal, predictions["group"])
+    nothing_abnormal = undefined(one_class if decision is not None else NO_DECISION)
     return {
         **_counted(predictions, bootstrap.number),
-        "auroc": {**drawn["auroc"], "delong": _delong(scores, abnormal, predictions["group"])},
+        "auroc": {**_settled(drawn["auroc"], delong), "delong": delong},
         "partial_auroc": {**drawn["partial_auroc"], "fpr": MAX_FPR},
-        "average_precision": drawn["average_precision"] if own is not None else undefined(one_class),
-        "f1": drawn["f1"],
+        "average_precision": drawn["average_precision"] if own is not None else undefined(unranked),
+        "f1": drawn["f1"] if abnormal.any() else nothing_abnormal,
         "mcc": drawn["mcc"],
         **(_undecided(NO_DECISION) if decision is None else _decided(decision, abnormal, prevalences, own)),
         "flag_all_f1": number(tables.flag_all_f1(float(abnormal.mean()))),
         "parts": {
-            name.removeprefix(PART): _part(predictions[name].to_numpy(dtype=np.float64), abnormal, bootstrap)
+            name.removeprefix(PART): _part(
+                predictions[name].to_numpy(dtype=np.float64), abnormal, predictions["group"], bootstrap
+            )
             for name in predictions.columns
             if name.startswith(PART)
         },
@@ -80,10 +85,18 @@ def image_metrics(
     }
 
 
-def _part(values: np.ndarray, abnormal: np.ndarray, bootstrap: GroupBootstrap) -> dict[str, Any]:
+def _part(values: np.ndarray, abnormal: np.ndarray, groups: pd.Series, bootstrap: GroupBootstrap) -> dict[str, Any]:
     if not np.isfinite(values).all():
         return undefined("it is NaN or infinite for some images")
-    return estimate(Ranking(values, abnormal).auroc, bootstrap, _one_class(abnormal))
+    drawn = estimate(Ranking(values, abnormal).auroc, bootstrap, _one_class(abnormal))
+    return _settled(drawn, _delong(values, abnormal, groups))
+
+
+def _settled(auroc: dict[str, Any], delong: dict[str, Any]) -> dict[str, Any]:
+    """An AUROC with DeLong's interval where the draws give none, as where all of them rank perfectly."""
+    if auroc["value"] is None or auroc["low"] is not None or delong["low"] is None:
+        return auroc
+    return {"value": auroc["value"], **delong}
 
 
 def undefined(reason: str) -> dict[str, Any]:
@@ -121,16 +134,33 @@ def _decided(
 ) -> dict[str, Any]:
     """Figures of the 2×2 table."""
     table = Confusion.of(decision, abnormal)
+    one_class = _one_class(abnormal)
+    precision = proportion(*table.precision)
+    if not abnormal.any():
+        precision |= undefined(one_class)
     return {
-        "sensitivity": proportion(*table.sensitivity),
-        "specificity": proportion(*table.specificity),
-        "precision": proportion(*table.precision),
-        "balanced_accuracy": figure(tables.balanced_accuracy(table), "95 % Newcombe, of both Wilson intervals"),
-        "likelihood_ratio_positive": figure(tables.positive_likelihood_ratio(table), "95 % log method"),
-        "likelihood_ratio_negative": figure(tables.negative_likelihood_ratio(table), "95 % log method"),
+        "sensitivity": _reasoned(proportion(*table.sensitivity), one_class),
+        "specificity": _reasoned(proportion(*table.specificity), one_class),
+        "precision": _reasoned(precision, "no image is flagged"),
+        "balanced_accuracy": _reasoned(
+            figure(tables.balanced_accuracy(table), "95 % Newcombe, of both Wilson intervals"), one_class
+        ),
+        "likelihood_ratio_positive": _reasoned(
+            figure(tables.positive_likelihood_ratio(table), "95 % log method"),
+            "no normal image is flagged" if own is not None else one_class,
+        ),
+        "likelihood_ratio_negative": _reasoned(
+            figure(tables.negative_likelihood_ratio(table), "95 % log method"),
+            "no normal image passes" if own is not None else one_class,
+        ),
         "predictive_values": _predictive(table, prevalences, own),
         "confusion": vars(table).copy(),
     }
+
+
+def _reasoned(record: dict[str, Any], reason: str) -> dict[str, Any]:
+    """The figure, with the reason if it is undefined and has none yet."""
+    return record if record["value"] is not None else {"reason": reason, **record}
 
 
 def _undecided(reason: str) -> dict[str, Any]:
@@ -173,10 +203,17 @@ def _drawn(
         # McClish's scale is centred on chance: below 0.5 it may leave [0, 1].
         "partial_auroc": FigureSpec(unranked, share=False),
         "average_precision": FigureSpec(unranked),
-        "f1": FigureSpec(NO_DECISION if cell is None else "nothing is abnormal and nothing flagged"),
-        "mcc": FigureSpec(NO_DECISION if cell is None else "all images are decided alike", share=False),
+        "f1": FigureSpec(NO_DECISION),
+        "mcc": FigureSpec(_no_matthews(cell, abnormal), share=False),
     }
     return estimates(metrics, asked, bootstrap)
+
+
+def _no_matthews(cell: np.ndarray | None, abnormal: np.ndarray) -> str:
+    """Why Matthews' correlation is undefined, if it is."""
+    if cell is None:
+        return NO_DECISION
+    return "all images are decided alike" if 0 < abnormal.sum() < len(abnormal) else _one_class(abnormal)
 
 
 def _delong(scores: np.ndarray | None, abnormal: np.ndarray, groups: pd.Series) -> dict[str, Any]:

@@ -114,12 +114,20 @@ def _note(check: Mapping[str, Any]) -> str:
 
 
 def _against(check: Mapping[str, Any], auroc: Mapping[str, Any]) -> list[tuple[str, str]]:
-    images = check.get("images")
+    """Facts that add up: all of them of the images that the check looked at, unless an older record lacks them."""
+    images, out = check.get("images"), check.get("left_out")
+    alone, gain = ((check.get(name) or {}).get("value") for name in ("auroc", "difference"))
+    looked = f"{images['normal']} normal, {images['abnormal']} abnormal" if images else ""
+    if looked:
+        looked += f"; {out} test images left out" if out else ", the whole test" if out == 0 else ""
+    model = ("AUROC of the model on all test images", with_span(auroc))
+    if alone is not None and gain is not None:
+        model = ("AUROC of the model on the images looked at", number(alone + gain))
     return [
         ("AUROC of it alone", with_span(check.get("auroc"))),
         ("model minus it, paired", with_span(check.get("difference"), "signed")),
-        ("AUROC of the model on all test images", with_span(auroc)),
-        *([("images looked at", f"{images['normal']} normal, {images['abnormal']} abnormal")] if images else []),
+        model,
+        *([("images looked at", looked)] if looked else []),
     ]
 
 

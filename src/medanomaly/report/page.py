@@ -11,6 +11,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from medanomaly.decision.caveat_text import fitted_on
 from medanomaly.decision.caveat_titles import as_meant
 from medanomaly.evidence import run_caveats
 from medanomaly.metrics import formatting
@@ -85,6 +86,7 @@ def environment() -> jinja2.Environment:
     )
     words = ("number", "signed", "percent", "raw", "plain", "moment", "sentence", "rule", "chance", "span", "with_span")
     made.filters.update({name: getattr(formatting, name) for name in words})
+    made.filters["fitted_on"] = fitted_on
     return made
 
 

@@ -11,6 +11,7 @@ from medanomaly.app.operating_curve import ALARMS, Curve, Share
 from medanomaly.app.pages.escape import escaped, plain, table
 from medanomaly.app.pages.score_chart import distribution
 from medanomaly.app.session.page_state import Page
+from medanomaly.decision.caveat_text import fitted_on
 from medanomaly.metrics import formatting
 from medanomaly.report.check_cards import check_cards
 
@@ -131,6 +132,7 @@ def _made(page: Page, card: Mapping[str, Any]) -> None:
             st.html(table([{key: row.get(key) for key in kept} for row in counts]))
         facts = {
             "Operating point": f"{formatting.rule(point)}, threshold {formatting.raw(point['threshold'])}",
+            "Fitted on": fitted_on(point),
             "Precision": card.get("precision"),
             "Torch against OpenVINO": f"{parity.get('images')} images, {parity.get('flips')} decisions differ"
             if parity
