@@ -198,8 +198,9 @@ def _of_others(record: dict[str, Any]) -> Preprocessing | None:
 def _read_json(folder: Path, name: str) -> Any:
     file = folder / name
     if not file.is_file():
+        lacks = " and no ".join(one for one in (EVIDENCE, RUN) if one == name or not (folder / one).is_file())
         raise RunError(
-            f"{folder}: is not a tested run (it has no {name}). Name the folder that `train` or `test` printed, such "
+            f"{folder}: is not a tested run (it has no {lacks}). Name the folder that `train` or `test` printed, such "
             "as results/Autoencoder/Phantom/latest."
         )
     try:

@@ -44,7 +44,7 @@ OURS = {
 def shown() -> list[tuple[str, int, str, ast.expr]]:
     """Every text that a call of Streamlit's shows: file, line, element, expression."""
     found = []
-    for path in sorted(FOLDER.glob("page*.py")):
+    for path in sorted((FOLDER / "pages").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
