@@ -185,9 +185,9 @@ NAMES: dict[str, dict[str, str]] = {
         "agreements": "medanomaly.app.session.reader_pairs.agreements",
     },
     "medanomaly.app.desk": {
-        "Careful": "medanomaly.app.session.sessions.BudgetedDetector",
+        "Careful": "medanomaly.app.session.loaded_bundle.BudgetedDetector",
         "Desk": "medanomaly.app.session.sessions.Session",
-        "Loaded": "medanomaly.app.session.sessions.LoadedBundle",
+        "Loaded": "medanomaly.app.session.loaded_bundle.LoadedBundle",
         "Room": "medanomaly.app.session.sessions.Sessions",
     },
     "medanomaly.app.looks": {

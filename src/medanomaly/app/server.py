@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medanomaly import palette
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import Store
-from medanomaly.app.session.sessions import LoadedBundle, Sessions
+from medanomaly.app.session.sessions import Sessions
 from medanomaly.app.session.uploads import Limits
 from medanomaly.errors import MedAnomalyError
 from medanomaly.signals import stop_on_signals

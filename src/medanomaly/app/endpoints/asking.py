@@ -15,8 +15,9 @@ from starlette.responses import JSONResponse, Response
 from medanomaly.app.operating_curve import Point
 from medanomaly.app.server import sessions
 from medanomaly.app.session.background_work import AHEAD, LOOKED_AT
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.marking import reader_name
-from medanomaly.app.session.sessions import LoadedBundle, Session
+from medanomaly.app.session.sessions import Session
 from medanomaly.app.session.worklist import Item
 from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging import ImageError

@@ -7,17 +7,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unicodedata import normalize
 
 from medanomaly.app.operating_curve import Point
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import LONGEST_NAME, LONGEST_NOTE, MARKS, Key, Mark, Marks, Store
 from medanomaly.app.session.uploads import shown
 from medanomaly.app.session.worklist import Item
 from medanomaly.errors import MedAnomalyError
-
-if TYPE_CHECKING:
-    from medanomaly.app.session.sessions import LoadedBundle
 
 #: Seconds after which marks are read again: another server may write into the same file.
 _FRESH = 2.0

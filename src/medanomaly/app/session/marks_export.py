@@ -11,9 +11,9 @@ from typing import Any
 
 from medanomaly import __version__
 from medanomaly.app.operating_curve import Point
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import Mark, Marks
 from medanomaly.app.session.reader_pairs import Agreement
-from medanomaly.app.session.sessions import LoadedBundle
 from medanomaly.app.session.worklist import Item
 from medanomaly.metrics.reader_agreement import METHOD
 
