@@ -93,6 +93,20 @@ def agreement_records(found: Iterable[Agreement], loaded: LoadedBundle) -> list[
     ]
 
 
+def agreement_csv(found: Sequence[Agreement], loaded: LoadedBundle, reader: str | None) -> bytes:
+    """The agreement as CSV; where there is none, one sentence that says why.
+
+    Args:
+        found: Of each two readers.
+        loaded: The bundle in use.
+        reader: Who exports; None before it is known who reads.
+    """
+    if found:
+        return as_csv(agreement_records(found, loaded), AGREEMENT)
+    why = "Say who reads first." if reader is None else "No other reader has marked an image that you have marked."
+    return f"No agreement yet. {why}\r\n".encode("utf-8-sig")
+
+
 def as_lines(found: Iterable[Mapping[str, Any]]) -> bytes:
     """JSON Lines, UTF-8."""
     return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in found).encode()
