@@ -85,7 +85,9 @@ def test_a_file_that_cannot_be_written_is_one_message(run, tiny_run, tmp_path, c
     assert "cannot be written" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["evidence.json", "predictions.csv", "weights/tested.ckpt", "picture.png", "other.html"])
+@pytest.mark.parametrize(
+    "name", ["evidence.json", "predictions.csv", "weights/tested.ckpt", "picture.png", "other.html"]
+)
 def test_a_file_that_is_no_report_is_never_written_over(run, capsys, name):
     (run / "picture.png").write_bytes(b"\x89PNG")
     (run / "other.html").write_text("<!doctype html>\n<title>theirs</title> Made by medanomaly")
