@@ -24,7 +24,8 @@ def own_exceptions() -> dict[str, type[BaseException]]:
     found = {}
     for name in names:
         for thing in vars(importlib.import_module(name)).values():
-            if isinstance(thing, type) and issubclass(thing, BaseException) and thing.__module__ == name:
+            raised = isinstance(thing, type) and issubclass(thing, BaseException) and not issubclass(thing, Warning)
+            if raised and thing.__module__ == name:
                 found[f"{name}.{thing.__qualname__}"] = thing
     return found
 

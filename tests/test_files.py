@@ -66,3 +66,28 @@ def test_folders_are_made_and_records_are_plain_json(tmp_path):
     with replacing(tmp_path / "d" / "table") as part:
         part.write_text("whole")
     assert (tmp_path / "d" / "table").read_text() == "whole"
+
+
+def test_a_link_where_the_neighbour_goes_is_removed_and_never_followed(tmp_path):
+    victim, file = tmp_path / "victim", tmp_path / "file"
+    victim.write_text("theirs")
+    (tmp_path / ".file.part").symlink_to(victim)
+    write_whole(file, b"ours")
+    assert (victim.read_text(), file.read_text(), file.is_symlink()) == ("theirs", "ours", False)
+    (tmp_path / ".file.part").symlink_to(victim)
+    with together() as part:
+        part(file).write_text("again")
+    assert (victim.read_text(), file.read_text(), file.is_symlink()) == ("theirs", "again", False)
+    (tmp_path / ".file.part").symlink_to(tmp_path / "nowhere")
+    write_whole(file, b"third")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "victim"]
+
+
+def test_what_a_killed_process_left_where_the_neighbour_goes_is_replaced(tmp_path):
+    file = tmp_path / "file"
+    (tmp_path / ".file.part").write_text("half of something long")
+    write_whole(file, b"new")
+    (tmp_path / ".file.part").write_text("half of something long")
+    with together() as part, part(file).open("r+") as opened:
+        opened.write("new")
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("new", [file])

@@ -89,5 +89,7 @@ def _save(path: Path, image: np.ndarray) -> None:
     if not ok:
         raise OSError(f"{path}: cannot be encoded")
     part = path.with_name(path.name + ".part")
-    part.write_bytes(data.tobytes())
+    part.unlink(missing_ok=True)  # of a process that was killed, or a link, which would be followed
+    with part.open("xb") as file:
+        file.write(data.tobytes())
     part.replace(path)

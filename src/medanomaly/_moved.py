@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -36,6 +37,14 @@ def warn(old: str, new: str, stacklevel: int = 3) -> None:
         RenamedWarning,
         stacklevel=stacklevel,
     )
+
+
+@contextmanager
+def silently() -> Iterator[None]:
+    """Old names within are not warned of: for those that a run recorded, which nobody can write anew."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RenamedWarning)
+        yield
 
 
 def new_name(module: str, name: str) -> tuple[str, str] | None:

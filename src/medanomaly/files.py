@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _BLOCK = 2**20
 
@@ -32,14 +32,15 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that its name never stands for half of it, whatever happens in between.
 
     The bytes go to a hidden neighbour and onto the disk, then the neighbour takes the name. What the name stood for
-    before stays until then, and for good if the disk is full.
+    before stays until then, and for good if the disk is full. A link that stands where the neighbour goes is removed,
+    never followed.
 
     Raises:
         OSError: if it cannot be written; nothing is left behind.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
+        with _new(part) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
@@ -56,12 +57,17 @@ def together() -> Iterator[Callable[[Path], Path]]:
 
     Yields:
         A function from a file's path to that of its hidden neighbour, into which the caller writes. At the end, when
-        all neighbours are whole and on the disk, they take the names; if anything was raised, none does.
+        all neighbours are whole and on the disk, they take the names; if anything was raised, none does. The neighbour
+        is there already, new and empty: a link of its name would lead the caller's bytes elsewhere.
     """
     parts: dict[Path, Path] = {}
 
     def part(path: Path) -> Path:
-        return parts.setdefault(path, path.with_name(f".{path.name}.part"))
+        if path not in parts:
+            neighbour = path.with_name(f".{path.name}.part")
+            _new(neighbour).close()
+            parts[path] = neighbour
+        return parts[path]
 
     try:
         yield part
@@ -103,6 +109,12 @@ def write_json(path: Path, record: dict[str, Any]) -> None:
         TypeError: for a value that is not plain.
     """
     write_text(path, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _new(path: Path) -> BinaryIO:
+    """A new file to write into, in place of whatever had its name; "x" follows no link."""
+    path.unlink(missing_ok=True)
+    return path.open("xb")
 
 
 def _settle(folder: Path) -> None:

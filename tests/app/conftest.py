@@ -12,9 +12,10 @@ import pytest
 from tests.conftest import write_image
 from tests.edge.conftest import draw_bundle
 
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import Store
 from medanomaly.app.session.session_files import Files
-from medanomaly.app.session.sessions import LoadedBundle, Sessions
+from medanomaly.app.session.sessions import Sessions
 from medanomaly.app.session.uploads import Limits
 from medanomaly.app.session.worklist import Worklist
 from medanomaly.edge import Detector

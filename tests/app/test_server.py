@@ -39,7 +39,17 @@ def test_a_port_in_use_is_said(mean_bundle, tmp_path, capsys):
         taken.listen()
         port = taken.getsockname()[1]
         assert main(["app", str(mean_bundle), "--port", str(port), "--marks", str(tmp_path)]) == 2
-    assert "Choose another --port" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"medanomaly: 127.0.0.1:{port} is in use by another program, perhaps another triage page. Choose another "
+        "--port, or end that program.\n"
+    )
+
+
+def test_an_address_that_is_not_there_is_said_without_a_number(mean_bundle, tmp_path, capsys):
+    assert main(["app", str(mean_bundle), "--address", "203.0.113.7", "--marks", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "203.0.113.7:8501 cannot be served (" in error
+    assert "Errno" not in error
 
 
 @pytest.mark.parametrize("option", [["--every", "0"], ["--max-files", "0"], ["--port", "70000"]])

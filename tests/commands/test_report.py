@@ -83,3 +83,38 @@ def test_unreadable_evidence_is_one_message(run, text, capsys):
 def test_a_file_that_cannot_be_written_is_one_message(run, tiny_run, tmp_path, capsys):
     assert main(["report", str(run), str(tiny_run), "--out", str(tmp_path / "no" / "page.html")]) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["evidence.json", "predictions.csv", "weights/tested.ckpt", "picture.png", "other.html"]
+)
+def test_a_file_that_is_no_report_is_never_written_over(run, capsys, name):
+    (run / "picture.png").write_bytes(b"\x89PNG")
+    (run / "other.html").write_text("<!doctype html>\n<title>theirs</title> Made by medanomaly")
+    before = (run / name).read_bytes()
+    for runs in ([run], [run, run]):
+        assert main(["report", *map(str, runs), "--out", str(run / name)]) == 2
+        error = capsys.readouterr().err
+        assert error == (
+            f"medanomaly: {run / name}: is there already, and is no report of medanomaly. "
+            "Name another file with --out.\n"
+        )
+        assert (run / name).read_bytes() == before
+
+
+def test_a_report_is_replaced_by_another_of_whatever_kind(run, tiny_run, tmp_path, capsys):
+    out = tmp_path / "page.html"
+    for runs in ([run], [run, tiny_run], [run]):
+        assert main(["report", *map(str, runs), "--out", str(out)]) == 0
+    (run / "report.html").write_text("damaged")
+    assert main(["report", str(run)]) == 0
+    assert "AUROC" in (run / "report.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+
+
+def test_the_default_of_several_runs_is_no_leave_to_write_over_a_file(run, tiny_run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "side_by_side.html").write_text("theirs")
+    assert main(["report", str(run), str(tiny_run)]) == 2
+    assert "is no report of medanomaly" in capsys.readouterr().err
+    assert (tmp_path / "side_by_side.html").read_text() == "theirs"

@@ -32,6 +32,11 @@ def test_new_names_are_not_warned_of(caplog):
     assert (module.synthetic_splits, module.synthetic_per_image) == (["test"], 2)
 
 
+def test_a_default_that_a_command_line_made_a_list_of_is_nothing_given():
+    module = data.Table(synthetic_splits=["val", "test"], artificial_splits=["test"])
+    assert module.synthetic_splits == ["test"]
+
+
 @pytest.mark.parametrize("name", OLD)
 def test_both_names_at_once_are_refused(name):
     with pytest.raises(ValueError, match=f"{RENAMED[name]} and its old name {name} are both given"):

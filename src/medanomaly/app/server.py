@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import sys
 import tempfile
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medanomaly import palette
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import Store
-from medanomaly.app.session.sessions import LoadedBundle, Sessions
+from medanomaly.app.session.sessions import Sessions
 from medanomaly.app.session.uploads import Limits
 from medanomaly.errors import MedAnomalyError
 from medanomaly.signals import stop_on_signals
@@ -102,8 +104,14 @@ def _check_free(address: str, port: int) -> None:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(kind[4])
     except OSError as error:
-        why = error.strerror or error
-        raise ServeError(f"{address}:{port} cannot be served ({why}). Choose another --port or --address.") from error
+        if error.errno == errno.EADDRINUSE:
+            raise ServeError(
+                f"{address}:{port} is in use by another program, perhaps another triage page. Choose another --port, "
+                "or end that program."
+            ) from error
+        raise ServeError(
+            f"{address}:{port} cannot be served ({error.strerror or error}). Choose another --port or --address."
+        ) from error
 
 
 def flags(options: Options) -> list[tuple[str, str]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
+from typing import Any
 
+from medanomaly._moved import RenamedWarning
 from medanomaly.errors import MedAnomalyError
 from medanomaly.failures import fail, refused
 
@@ -73,6 +76,22 @@ def quiet_log(stderr: bool = False) -> None:
     from rich.logging import RichHandler
 
     warnings.filterwarnings("ignore", category=FutureWarning)
+    tell_old_names()
     handler = RichHandler(console=Console(stderr=stderr), show_path=False, show_time=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
     logging.getLogger("medanomaly").setLevel(logging.INFO)
+
+
+def tell_old_names() -> None:
+    """From now on say of each old name that is used, once and in one line on stderr, what it is called now."""
+    warnings.filterwarnings("always", category=RenamedWarning)
+    others, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, RenamedWarning):
+            others(message, category, *where, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"Warning: {message}", file=sys.stderr)
+
+    warnings.showwarning = show

@@ -25,7 +25,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         description="One run: its report.html again, from its evidence; pictures are drawn anew from its images where "
         "these are still there. Several runs: one page with figures, paired differences, caveats and ROC curves.",
         epilog="Figures are those of the test and are not computed again. Exit status: 0 written; 2 a folder is no "
-        "tested run, or the file cannot be written.",
+        "tested run, or the file cannot be written or is something else.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a tested run")
     parser.add_argument(
@@ -33,7 +33,8 @@ def add(commands: argparse._SubParsersAction) -> None:
         type=Path,
         default=None,
         metavar="FILE",
-        help=f"file to write (default: RUN/{REPORT}; for several runs {SIDE_BY_SIDE})",
+        help=f"file to write; one that is there must be such a report (default: RUN/{REPORT}; for several runs "
+        f"{SIDE_BY_SIDE})",
     )
     parser.set_defaults(run=run)
 
@@ -50,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if out.is_dir():
         return fail(f"{out}: cannot be written (it is a folder). Name a file with --out, such as {out / REPORT}.")
     try:
+        # The run's own report is what the command is for; another file may be the only one of its kind.
+        if not (single and args.out is None) and os.path.lexists(out) and not _is_page(out):
+            return fail(f"{out}: is there already, and is no report of medanomaly. Name another file with --out.")
         page, notes = rebuild(args.runs[0]) if single else (side_by_side(args.runs, out), [])
         write_whole(out, page.encode("utf-8", "backslashreplace"))
     except MedAnomalyError:  # some are OSErrors too
@@ -60,6 +64,12 @@ def run(args: argparse.Namespace) -> int:
         print(note)
     print(f"Report: {out}")
     return 0
+
+
+def _is_page(out: Path) -> bool:
+    with training_install():
+        from medanomaly.report.known_page import is_page
+    return is_page(out)
 
 
 def side_by_side(folders: list[Path], out: Path) -> str:

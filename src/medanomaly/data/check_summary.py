@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from medanomaly.csv_cells import SHOWN, rest, some
+from medanomaly.data.check_report import Report
 from medanomaly.options import one_line
-
-if TYPE_CHECKING:
-    from medanomaly.data.check_data import Report
 
 
 def written(report: Report) -> str:

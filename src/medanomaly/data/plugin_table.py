@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import pandas as pd
 
@@ -13,9 +14,6 @@ from medanomaly.errors import MedAnomalyError
 from medanomaly.failures import refused
 from medanomaly.imaging import ImageError
 from medanomaly.options import OptionError, one_line
-
-if TYPE_CHECKING:
-    from medanomaly.data.datamodule import MedicalDataModule
 
 T = TypeVar("T")
 
@@ -28,11 +26,30 @@ class PluginFailedError(tables.TableError):
     """A data plugin's own code failed. The message names the plugin, the cause and the remedy; the cause is chained."""
 
 
+class Listing(Protocol):
+    """What is asked of a data module here; see :class:`medanomaly.data.datamodule.MedicalDataModule`."""
+
+    root: Path
+    normal: list[str]
+
+    def prepare(self, root: Path) -> None:
+        """Draw or download what is missing."""
+        ...
+
+    def samples(self, root: Path) -> pd.DataFrame:
+        """List the images."""
+        ...
+
+    def missing(self, what: str) -> DataError:
+        """The error for data that are not there."""
+        ...
+
+
 #: What a plugin raises to say in a sentence what is wrong.
 _SAID = (DataError, tables.TableError, ImageError, OptionError, registry.PluginError)
 
 
-def listed(module: MedicalDataModule, addresses: bool) -> pd.DataFrame:
+def listed(module: Listing, addresses: bool) -> pd.DataFrame:
     """Draw or download what is missing, have the plugin list its images, complete the table and check it.
 
     Args:
@@ -67,7 +84,7 @@ def listed(module: MedicalDataModule, addresses: bool) -> pd.DataFrame:
     return tables.placed(table, root, ["mask_path"] if addresses else ["image_path", "mask_path"])
 
 
-def _asked(module: MedicalDataModule, method: str, call: Callable[[], T]) -> T:
+def _asked(module: Listing, method: str, call: Callable[[], T]) -> T:
     try:
         return call()
     except _SAID:

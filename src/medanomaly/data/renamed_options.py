@@ -31,7 +31,8 @@ def resolved(old: str, given: Any, value: Any, default: Any) -> Any:
     if given is None:
         return value
     new = RENAMED[old]
-    if value != default:
+    plain = list(value) if isinstance(value, tuple) else value  # a command line makes lists of tuples
+    if plain != (list(default) if isinstance(default, tuple) else default):
         raise ValueError(f"{new} and its old name {old} are both given. Leave {old} out")
     logger.warning("The option %s is called %s now. The old name works for this release alone.", old, new)
     return given

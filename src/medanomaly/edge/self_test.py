@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge import self_test_files
-from medanomaly.edge.bundle import BundleError
-
-if TYPE_CHECKING:
-    from medanomaly.edge.detector import Detector
-    from medanomaly.edge.result import Result
+from medanomaly.edge.bundle import Bundle, BundleError
+from medanomaly.edge.result import Result
 
 #: The drawing below. Another drawing gets another name, and runtimes that lack it skip the comparison.
 PATTERN = "waves-1"
@@ -21,6 +19,18 @@ PATTERN = "waves-1"
 #: Largest difference relative to the recorded figure that another CPU's order of summation may make, in f32; the
 #: limit of the parity record. bfloat16, which this is to catch, is off by some 1e-3.
 TOLERANCE = 1e-4
+
+
+class Scoring(Protocol):
+    """What is asked of a detector here; see :class:`medanomaly.edge.detector.Detector`."""
+
+    bundle: Bundle
+    device: str
+    decider: DecisionFunction
+
+    def score(self, image: np.ndarray, /) -> Result:
+        """Score an image that was read already."""
+        ...
 
 
 def image(size: tuple[int, int]) -> np.ndarray:
@@ -38,7 +48,7 @@ def figures(result: Result) -> dict[str, float]:
     return found
 
 
-def record(detector: Detector, tolerance: float = TOLERANCE) -> dict[str, Any] | None:
+def record(detector: Scoring, tolerance: float = TOLERANCE) -> dict[str, Any] | None:
     """The card's entry ``self_test``: name of the drawing, figures, tolerance, and small files with their pixels.
 
     None if the figures are not finite: a model that was never meant for such an image may give infinity.
@@ -49,7 +59,7 @@ def record(detector: Detector, tolerance: float = TOLERANCE) -> dict[str, Any] |
     return {"image": PATTERN, "figures": found, "tolerance": tolerance, "files": self_test_files.record()}
 
 
-def check(detector: Detector) -> bool:
+def check(detector: Scoring) -> bool:
     """Score the drawn image, read the files of the card, and compare with it.
 
     Returns:

@@ -9,6 +9,7 @@ from typing import Any
 from anomalib.data import AnomalibDataModule
 from anomalib.models import AnomalibModule
 
+from medanomaly._moved import silently
 from medanomaly.registry import PluginError, get, plugins
 from medanomaly.runs.checkpoint_files import why_not
 from medanomaly.runs.errors import RunError
@@ -32,7 +33,8 @@ def load_model(class_path: str, weights: Path, transform: str | None) -> Anomali
     """
     model_class = class_of("model", class_path)
     try:  # weights_only inside: a checkpoint is never unpickled into arbitrary objects.
-        model = model_class.load_from_checkpoint(weights, map_location="cpu").eval()
+        with silently():
+            model = model_class.load_from_checkpoint(weights, map_location="cpu").eval()
     except Exception as error:  # torch's reader, lightning and the class itself raise a dozen kinds
         raise RunError(why_not(weights, model_class, error)) from error
     if transform is not None and _transform(model.pre_processor) is None:
@@ -81,7 +83,8 @@ def class_of(kind: str, class_path: str) -> Any:
             "imported, and train again."
         )
     try:
-        found = getattr(importlib.import_module(module), name)
+        with silently():
+            found = getattr(importlib.import_module(module), name)
     except Exception as error:  # whatever importing a stranger's module provokes
         raise RunError(
             f"The {kind} class of this run, {class_path}, cannot be imported ({type(error).__name__}: {error}). "

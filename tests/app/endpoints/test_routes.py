@@ -294,6 +294,114 @@ def test_a_picture_that_takes_long_is_asked_for_again(reader, session, monkeypat
     assert reader.get("picture/0/image").status == 200
 
 
+def one_of(session, **members):
+    return {"number": 1, "sha256": digest(session, 1), "mark": "agree", **members}
+
+
+@pytest.mark.parametrize(
+    ("note", "stored"),
+    [
+        ("half \ud83d", "half �"),
+        ("\ud83d\ud83d\ude00 \ude00", "�😀 �"),
+        ("all 😀 of it", "all 😀 of it"),
+        ("\x00 a\u202eb", "\x00 a\u202eb"),
+    ],
+)
+def test_what_utf8_cannot_hold_of_a_note_is_replaced_and_the_mark_kept(reader, session, note, stored):
+    saved = reader.mark(one_of(session, note=note))
+    assert saved.status == 200
+    assert saved.json["now"][0]["own"] == {"mark": "agree", "note": stored}
+    kept = session.sessions.store.of_bundle(session.sessions.bundles[0].hash)
+    assert kept["bright.png", digest(session, 1)]["KR"].note == stored
+    assert reader.get("image/1").json["own"]["note"] == stored
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000, b'{"marks":' + b"[" * 100_000 + b"]" * 100_000 + b"}", b"", b"null", b"7", b"[]", b"{}",
+        b'{"marks": 7}', b'{"marks": null}', b'{"marks": "abc"}', b'{"marks": {"a": 1}}', b'{"marks": [[]]}',
+        b'{"marks": [null]}', b'{"marks": [{}]}', b"\xff\xfe{", b'{"marks": [{"number": ' + b"9" * 5000 + b', "sha256": ""}]}',
+    ],
+)  # fmt: skip
+def test_a_damaged_request_is_refused_in_words(reader, body):
+    refused = call(reader.app, "/read/mark", reader.headers, "POST", body)
+    assert refused.status == 400
+    assert refused.json["error"] == "not saved: the request is damaged"
+
+
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("threshold", value)
+        for value in (HUGE, f"-{HUGE}", "1e308", "-1e308", "1e39", "1e999", "NaN", "-Infinity", "true", '"0.5"', "[]", "{}")
+    ]
+    + [("number", value) for value in ("true", "false", "-1", "1.0", "1e3", '"1"', "null", "[]", "{}", HUGE, "NaN", "2")]
+    + [("sha256", value) for value in ("true", "null", "7", "[]", "{}", '""', '"\\ud800"', f'"{HUGE}"')]
+    + [("mark", value) for value in ("true", "7", "[]", "{}", '["agree"]', '""', '"\\ud800"', f'"{HUGE}"', "NaN", HUGE)]
+    + [("note", value) for value in ("true", "7", "null", "[]", "{}", '["a"]', f'"{"x" * 2001}"', "NaN", HUGE)],
+)  # fmt: skip
+def test_a_wrong_member_of_a_mark_is_refused_and_nothing_kept(reader, session, member, value):
+    one = {"number": 1, "sha256": digest(session, 1), "mark": "agree", "note": "n"}
+    members = [f'"{name}": {json.dumps(known)}' for name, known in one.items() if name != member]
+    body = f'{{"marks": [{{{", ".join([*members, f""""{member}": {value}"""])}}}]}}'
+    refused = call(reader.app, "/read/mark", reader.headers, "POST", body.encode())
+    assert refused.status in (400, 404, 409)
+    assert refused.json["error"]
+    assert session.sessions.store.of_bundle(session.sessions.bundles[0].hash) == {}
+
+
+BROKEN = ("", " ", "-1", "x", "nan", "inf", "-inf", "1e39", "1e308", "-1e308", "1e999", "0x1", "9" * 5000, f"-{HUGE}",
+          "\x00", "\ud7ff", "٣", "²", "../x", "<b>", "x" * 10_000)  # fmt: skip
+EXTREME = ("3.4e38", "-3.4e38", "1e-45", "-0.0", "0", "1_0")
+PATHS = ("list", "image/1", "picture/1/image", "picture/1/overlay", "picture/1/heat", "picture/1/values", "header/1",
+         "compare/1")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["bundle", "threshold", "size", "by", "page", "which", "have", "ahead", "personal"])
+def test_a_broken_parameter_is_never_a_failure_of_the_server(session, name):
+    reader = Reader(session)
+    for path in PATHS:
+        for value in (*BROKEN, *EXTREME):
+            answer = reader.get(path, **{name: value})
+            assert answer.status < 500, (path, name, value)
+            if answer.status == 200 and answer.headers["content-type"] == "application/json":
+                json.loads(answer.body, parse_constant=pytest.fail)  # of NaN and infinity
+
+
+def test_a_broken_address_or_header_is_never_a_failure_of_the_server(session):
+    reader = Reader(session)
+    for number in (*BROKEN, "2", HUGE, "1.0", "true"):
+        for path in ("image/{}", "picture/{}/image", "header/{}", "compare/{}", "picture/1/{}", "code/{}"):
+            assert reader.get(path.format(number)).status in (200, 400, 404, 422), (path, number)
+    for name in (
+        quote("KR\u00ad"),
+        quote("\ud7ff"),
+        "%ed%a0%80",
+        "%ff%fe",
+        "x" * 5000,
+        quote("x" * 5000),
+        "%",
+        "%00",
+        "",
+    ):
+        reader.headers["X-Reader"] = name
+        assert reader.get("list").status == 200
+        assert reader.mark(one_of(session, mark="disagree")).status == 200, name
+        assert reader.get("image/1").status == 200
+
+
+@pytest.mark.parametrize("path", [*PATHS, "mark", "code/ask.js", "nothing"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "X"])
+def test_another_method_is_never_a_failure_of_the_server(reader, path, method):
+    answer = call(reader.app, f"/read/{path}", reader.headers, method, b"{}")
+    known = ("POST",) if path == "mark" else ("GET", "HEAD") if path != "nothing" else ()
+    assert answer.status in ((200, 202, 400, 404) if method in known else (404, 405))
+
+
 async def _hello(request):
     return PlainTextResponse("hello", headers={"Content-Security-Policy": "default-src *"})
 

@@ -371,6 +371,84 @@ def test_a_locked_database_leaves_the_images_and_the_mark_is_saved_when_it_is_fr
     assert not [error for error in desk.errors if "503" not in error]
 
 
+def test_half_a_sign_in_a_note_holds_no_mark_up(context, serving, levels):
+    desk = Desk(context, serving.url)
+    desk.drop(*levels[:3], rows=3)
+    desk.choose("120.png")
+    desk.note.evaluate("field => { field.focus(); field.value = 'half \\ud83d'; }")
+    desk.note.press("Enter")
+    desk.said("note saved")
+    expect(desk.note).to_have_value("half �")
+    desk.choose("90.png")
+    desk.page.keyboard.press("a")
+    desk.said("agree saved")
+    assert kept(serving) == {("120.png", "KR"): (None, "half �"), ("90.png", "KR"): ("agree", "")}
+    desk.sound()
+
+
+def test_a_mark_that_the_server_never_takes_is_shown_as_unsaved_and_the_others_are_saved(context, serving, levels):
+    desk = Desk(context, serving.url)
+    desk.drop(*levels[:3], rows=3)
+    refused = {"0": 500, "1": 409}  # by the image's number: 60.png and 90.png
+
+    def route(one: playwright.Route) -> None:
+        number = str(json.loads(one.request.post_data or "{}")["marks"][0]["number"])
+        if number not in refused:
+            return one.continue_()
+        return one.fulfill(status=refused[number], json={"error": f"not saved: reason {refused[number]}"})
+
+    desk.page.route(re.compile("/read/mark"), route)
+    names = {str(item): f"{level}.png" for item, level in enumerate((60, 90, 120))}
+    desk.choose(names["0"])
+    desk.page.keyboard.press("d")
+    desk.note.fill("what was seen")
+    desk.note.press("Enter")
+    desk.choose(names["1"])
+    desk.page.keyboard.press("u")
+    desk.choose(names["2"])
+    desk.page.keyboard.press("a")
+    desk.said("120.png: agree saved")  # after what stood before it was given up
+    trouble = desk.page.locator(".trouble")
+    expect(trouble).to_contain_text("60.png: not saved: reason 500")
+    expect(trouble).to_contain_text("90.png: not saved: reason 409")
+    assert kept(serving) == {("120.png", "KR"): ("agree", "")}
+    for name, mark, why in ((names["1"], "unsure", 409), (names["0"], "disagree", 500)):
+        desk.choose(name)
+        button = desk.page.locator(f"[data-mark={mark}]")
+        expect(button).to_have_attribute("data-unsaved", "")
+        expect(button).to_have_attribute("title", f"not saved: reason {why}")
+        expect(button).to_have_attribute("aria-pressed", "false")
+    expect(desk.note).to_have_value("what was seen")
+    expect(desk.note).to_have_attribute("data-unsaved", "")
+    leaving = "() => !window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+    assert desk.page.evaluate(leaving)
+    # Marked again when the server is well, it is saved, and is no trouble any more.
+    refused.clear()
+    desk.page.keyboard.press("d")
+    expect(desk.page.locator("[data-mark=disagree]")).to_have_attribute("aria-pressed", "true")
+    desk.note.fill("what was seen again")
+    desk.note.press("Enter")
+    expect(trouble).to_have_text("90.png: not saved: reason 409")
+    desk.choose(names["1"])
+    desk.page.keyboard.press("u")
+    expect(trouble).to_be_hidden()
+    assert not desk.page.evaluate(leaving)
+    expect(desk.page.locator("[data-unsaved]")).to_have_count(0)
+    wait(lambda: len(kept(serving)) == 3)
+    assert kept(serving) == {
+        ("60.png", "KR"): ("disagree", "what was seen again"),
+        ("90.png", "KR"): ("unsure", ""),
+        ("120.png", "KR"): ("agree", ""),
+    }
+    assert not [error for error in desk.errors if "500" not in error and "409" not in error]
+
+
+def test_the_field_of_the_name_is_called_as_it_is_labelled(context, serving, levels):
+    desk = Desk(context, serving.url, reader=None)
+    desk.drop(*levels[:1], rows=1)
+    expect(desk.page.get_by_role("textbox", name="Who reads?", exact=True)).to_be_visible()
+
+
 HOSTILE = "![x](http://evil.example/x.png) [click](http://evil.example) www.evil.example http://evil.example/a a@evil.example <img src=http://evil.example/y.png>"
 
 

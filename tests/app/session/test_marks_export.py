@@ -10,7 +10,7 @@ from tests.app.conftest import grey
 
 from medanomaly.app.operating_curve import Point
 from medanomaly.app.session.mark_store import Mark
-from medanomaly.app.session.marks_export import AGREEMENT, COLUMNS, agreement_records, as_csv, as_lines, records
+from medanomaly.app.session.marks_export import COLUMNS, agreement_csv, as_csv, as_lines, records
 from medanomaly.app.session.reader_pairs import agreements
 
 
@@ -51,7 +51,15 @@ def test_each_readers_mark_has_a_record_of_its_own(scored, loaded, tmp_path):
 
 def test_the_agreement_names_readers_images_and_method(loaded):
     both = {"AB": Mark("agree", "", "abnormal", 0.7, 0.5), "=KR": Mark("agree", "", "abnormal", 0.7, 0.5)}
-    found = agreement_records(agreements({("a.png", "s"): both}), loaded)
-    row = next(csv.DictReader(io.StringIO(as_csv(found, AGREEMENT).decode("utf-8-sig"))))
+    found = agreement_csv(agreements({("a.png", "s"): both}), loaded, "AB")
+    row = next(csv.DictReader(io.StringIO(found.decode("utf-8-sig"))))
     assert (row["reader_1"], row["reader_2"], row["images"], row["same"], row["kappa"]) == ("'=KR", "AB", "1", "1", "")
     assert "Fleiss" in row["method"]
+
+
+def test_without_a_second_reader_the_file_says_why_there_is_no_agreement(loaded):
+    one = {("a.png", "s"): {"AB": Mark("agree", "", "abnormal", 0.7, 0.5)}}
+    assert agreement_csv(agreements(one), loaded, "AB").decode("utf-8-sig") == (
+        "No agreement yet. No other reader has marked an image that you have marked.\r\n"
+    )
+    assert agreement_csv([], loaded, None).decode("utf-8-sig") == "No agreement yet. Say who reads first.\r\n"

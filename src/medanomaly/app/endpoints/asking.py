@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from medanomaly.app.operating_curve import Point
 from medanomaly.app.server import sessions
 from medanomaly.app.session.background_work import AHEAD, LOOKED_AT
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.marking import reader_name
-from medanomaly.app.session.sessions import LoadedBundle, Session
+from medanomaly.app.session.sessions import Session
 from medanomaly.app.session.worklist import Item
 from medanomaly.errors import MedAnomalyError
 from medanomaly.imaging import ImageError
@@ -71,7 +72,7 @@ class Asking:
             threshold = float(query["threshold"]) if "threshold" in query else None
         except ValueError:
             raise Refused(400, "bundle and threshold must be numbers.") from None
-        if not 0 <= bundle < len(session.sessions.bundles) or (threshold is not None and not math.isfinite(threshold)):
+        if not 0 <= bundle < len(session.sessions.bundles) or not (threshold is None or comparable(threshold)):
             raise Refused(400, "There is no such bundle or operating point.")
         loaded = session.sessions.bundles[bundle]
         point = Point.at(loaded.detector.decider, threshold)
@@ -79,13 +80,17 @@ class Asking:
         reader = None if given is None else reader_name(unquote(given))
         return cls(session, bundle, loaded, point, reader, AHEAD if "ahead" in query else LOOKED_AT)
 
-    def item(self, number: int) -> Item:
-        """An image of the session by its number.
+    def item(self, number: int | str) -> Item:
+        """An image of the session by its number, or by the digits that an address has in its place.
 
         Raises:
             Refused: if there is none.
         """
         items = self.session.worklist(self.bundle).items
+        try:
+            number = int(number)  # of thousands of digits none is made
+        except ValueError:
+            number = -1
         if not 0 <= number < len(items):
             raise Refused(404, "There is no such image in this session.")
         return items[number]
@@ -109,6 +114,15 @@ class Asking:
             raise Refused(404, "This image has no such layer.") from None
         except (MemoryError, OSError, ValueError, RuntimeError) as error:
             raise Refused(422, f"{item.name}: cannot be shown ({type(error).__name__}).") from error
+
+
+def comparable(threshold: float) -> bool:
+    """Whether a threshold is finite as scores are compared with it, in 32 bits: 1e308 is not."""
+    try:
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.float32(threshold)))
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def later() -> Response:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from medanomaly.app.operating_curve import Curve, Point
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import Mark, Marks
 from medanomaly.app.session.marking import others_marks
-from medanomaly.app.session.sessions import LoadedBundle, Session
+from medanomaly.app.session.sessions import Session
 from medanomaly.app.session.worklist import Item
 from medanomaly.app.session.worklist_rows import decisions
 from medanomaly.app.viewer.scored_view import ScoredView

@@ -46,10 +46,10 @@ async def picture(request: Request) -> Response:
     views, loaded = asking.session.sessions.views, asking.loaded
     if layer == "overlay":
         bundles = dict(enumerate(asking.session.sessions.bundles))
-        by = request.query_params.get("by", str(asking.bundle))
-        if not by.isdecimal() or int(by) not in bundles:
-            raise Refused(400, "There is no such bundle.")
-        loaded = bundles[int(by)]
+        try:
+            loaded = bundles[int(request.query_params.get("by", asking.bundle))]
+        except (ValueError, KeyError):
+            raise Refused(400, "There is no such bundle.") from None
     found = await asking.made(
         (item.address, layer, size, loaded.hash),
         item,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import math
 import sqlite3
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from medanomaly.app.endpoints.asking import Asking, Refused, answered, later
+from medanomaly.app.endpoints.asking import Asking, Refused, answered, comparable, later
 from medanomaly.app.endpoints.image_answer import facts, marks_of
 from medanomaly.app.endpoints.picture_endpoint import picture
 from medanomaly.app.endpoints.worklist_answer import listing
@@ -113,13 +112,13 @@ async def _mark(request: Request) -> Response:
     if asking.reader is None:
         raise Refused(409, "not saved: say who reads first")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST:
-            raise Refused(413, "not saved: too many marks at once")
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST:
+                raise Refused(413, "not saved: too many marks at once")
         wanted = [_asked(asking, one) for one in json.loads(bytes(body))["marks"]]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, ClientDisconnect):
         raise Refused(400, "not saved: the request is damaged") from None
     marking = asking.session.sessions.marking
     try:
@@ -135,16 +134,19 @@ async def _mark(request: Request) -> Response:
 
 def _asked(asking: Asking, one: dict[str, Any]) -> Asked:
     number, digest = one["number"], one["sha256"]
-    if not isinstance(number, int):
+    if not _is_number(number, int):
         raise TypeError
     item = asking.item(number)
     if item.file.sha256 != digest:
         raise Refused(409, f"not saved: {item.name} is another image than the one that was shown")
     threshold = one.get("threshold")
-    number_like = isinstance(threshold, int | float) and not isinstance(threshold, bool)
-    if threshold is not None and not (number_like and math.isfinite(threshold)):
+    if threshold is not None and not (_is_number(threshold, int | float) and comparable(threshold)):
         raise TypeError
     return Asked(item, one.get("mark", ...), one.get("note", ...), threshold)
+
+
+def _is_number(value: Any, kind: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)  # to Python, true is 1
 
 
 async def _code(request: Request) -> Response:
@@ -157,10 +159,10 @@ async def _code(request: Request) -> Response:
 
 ROUTES = [
     Route("/read/list", _told(_list)),
-    Route("/read/image/{number:int}", _told(_image)),
-    Route("/read/picture/{number:int}/{layer}", _told(picture)),
-    Route("/read/header/{number:int}", _told(_header)),
-    Route("/read/compare/{number:int}", _told(_compare)),
+    Route("/read/image/{number}", _told(_image)),
+    Route("/read/picture/{number}/{layer}", _told(picture)),
+    Route("/read/header/{number}", _told(_header)),
+    Route("/read/compare/{number}", _told(_compare)),
     Route("/read/mark", _told(_mark), methods=["POST"]),
     Route("/read/code/{name}", _code),
 ]

@@ -21,32 +21,52 @@ PATH = "/take"
 async def receive(request: Request) -> Response:
     """Take one file in: ``X-Session`` names the session by its secret, ``X-Name`` the file, percent-encoded.
 
-    A page of another site can send neither: its browser asks first whether these headers are welcome.
+    A page of another site can send neither: its browser asks first whether these headers are welcome. Room is kept for
+    what the file says of its size, and for what comes beyond that: however many are sent at once, none of them lies on
+    the disk above the session's limit.
     """
     session = sessions().find(request.headers.get("x-session", ""))
     if session is None:
         return PlainTextResponse("This session has ended. Load the page again.", 403)
-    name = unquote(request.headers.get("x-name", ""))
-    limits = sessions().limits
-    if session.files.full:
-        session.files.refuse(name, too_much(limits))
+    name, files, limits = unquote(request.headers.get("x-name", "")), session.files, sessions().limits
+    kept = _declared(request)
+    if kept > limits.file_bytes:
+        files.refuse(name, too_large(limits))
+        return PlainTextResponse("too large", 413)
+    if not files.reserve(kept):
+        files.refuse(name, too_much(limits))
         return PlainTextResponse("too much", 413)
-    path, size = session.files.place(), 0
+    path, size, taken = files.place(), 0, False
     try:
-        with path.open("wb") as file:
+        with path.open("xb") as file:
             async for chunk in request.stream():
                 size += len(chunk)
-                session.files.hear()
+                files.hear()
                 if size > limits.file_bytes:
-                    session.files.refuse(name, too_large(limits))
-                    path.unlink()
+                    files.refuse(name, too_large(limits))
                     return PlainTextResponse("too large", 413)
+                if size > kept:
+                    if not files.reserve(size - kept):
+                        files.refuse(name, too_much(limits))
+                        return PlainTextResponse("too much", 413)
+                    kept = size
                 await asyncio.to_thread(file.write, chunk) if len(chunk) > 2**20 else file.write(chunk)
+        files.add(name, path, kept)
+        taken = True
     except ClientDisconnect:
-        path.unlink(missing_ok=True)
         return PlainTextResponse("broken off", 400)
     except OSError as error:
-        path.unlink(missing_ok=True)
         return PlainTextResponse(f"cannot be kept ({error.strerror})", 507)
-    session.files.add(name, path)
+    finally:
+        if not taken:
+            files.release(kept)
+            path.unlink(missing_ok=True)
     return Response(status_code=204)
+
+
+def _declared(request: Request) -> int:
+    """Bytes that a request says it has; 0 where it does not say."""
+    try:
+        return max(0, int(request.headers.get("content-length", "0")))
+    except ValueError:
+        return 0

@@ -6,8 +6,9 @@ from collections import Counter
 from typing import Any
 
 from medanomaly.app.operating_curve import Point
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import own
-from medanomaly.app.session.sessions import LoadedBundle, Session
+from medanomaly.app.session.sessions import Session
 from medanomaly.app.session.worklist_rows import ALL, FILTERS, ROWS, Row, chosen, counts, rows
 
 SIGNS = {"agree": "✓ agree", "disagree": "✗ disagree", "unsure": "? unsure"}

@@ -12,7 +12,7 @@ from medanomaly.app.pages.escape import plain
 from medanomaly.app.pages.operating_point_panel import show_point
 from medanomaly.app.session.mark_store import Marks, seen_by
 from medanomaly.app.session.marking import reader_name
-from medanomaly.app.session.marks_export import AGREEMENT, agreement_records, as_csv, as_lines, records
+from medanomaly.app.session.marks_export import agreement_csv, as_csv, as_lines, records
 from medanomaly.app.session.page_state import Page
 from medanomaly.app.session.reader_pairs import agreements
 from medanomaly.app.session.uploads import MIB
@@ -93,7 +93,7 @@ def _export(page: Page) -> None:
         _button("JSON Lines", lambda: as_lines(found()), "triage.jsonl", "application/x-ndjson")
         _button(
             "Kappa",
-            lambda: as_csv(agreement_records(agreements(marks()), loaded), AGREEMENT),
+            lambda: agreement_csv(agreements(marks()), loaded, reader),
             "agreement.csv",
             "text/csv",
             "How far readers agree, on the images that you have marked too",

@@ -7,17 +7,15 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unicodedata import normalize
 
 from medanomaly.app.operating_curve import Point
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import LONGEST_NAME, LONGEST_NOTE, MARKS, Key, Mark, Marks, Store
 from medanomaly.app.session.uploads import shown
 from medanomaly.app.session.worklist import Item
 from medanomaly.errors import MedAnomalyError
-
-if TYPE_CHECKING:
-    from medanomaly.app.session.sessions import LoadedBundle
 
 #: Seconds after which marks are read again: another server may write into the same file.
 _FRESH = 2.0
@@ -105,6 +103,8 @@ class Marking:
             reader: Who marks.
             asked: The marks.
 
+        A note's characters that UTF-8 cannot hold are replaced; see :func:`storable`.
+
         Returns:
             For each, what its image bore before: ``number``, ``sha256``, ``mark``, ``note``, and the ``threshold`` at
             which it was made.
@@ -166,7 +166,12 @@ def _mark(item: Item, point: Point, mark: Any, note: Any) -> Mark:
     if not isinstance(note, str) or len(note) > LONGEST_NOTE:
         raise MarkError(f"a note has at most {LONGEST_NOTE} characters")
     decision = "abnormal" if point.decider.abnormal(item.raw_score) else "normal"
-    return Mark(mark, note, decision, item.raw_score, float(point.decider.threshold))
+    return Mark(mark, storable(note), decision, item.raw_score, float(point.decider.threshold))
+
+
+def storable(note: str) -> str:
+    """A note as UTF-8 holds it: half of a pair that makes a sign, as a cut may leave, becomes U+FFFD, "�"."""
+    return note.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def reader_name(given: str) -> str:

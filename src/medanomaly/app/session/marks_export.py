@@ -11,9 +11,9 @@ from typing import Any
 
 from medanomaly import __version__
 from medanomaly.app.operating_curve import Point
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.mark_store import Mark, Marks
 from medanomaly.app.session.reader_pairs import Agreement
-from medanomaly.app.session.sessions import LoadedBundle
 from medanomaly.app.session.worklist import Item
 from medanomaly.metrics.reader_agreement import METHOD
 
@@ -91,6 +91,20 @@ def agreement_records(found: Iterable[Agreement], loaded: LoadedBundle) -> list[
         }
         for one in found
     ]
+
+
+def agreement_csv(found: Sequence[Agreement], loaded: LoadedBundle, reader: str | None) -> bytes:
+    """The agreement as CSV; where there is none, one sentence that says why.
+
+    Args:
+        found: Of each two readers.
+        loaded: The bundle in use.
+        reader: Who exports; None before it is known who reads.
+    """
+    if found:
+        return as_csv(agreement_records(found, loaded), AGREEMENT)
+    why = "Say who reads first." if reader is None else "No other reader has marked an image that you have marked."
+    return f"No agreement yet. {why}\r\n".encode("utf-8-sig")
 
 
 def as_lines(found: Iterable[Mapping[str, Any]]) -> bytes:

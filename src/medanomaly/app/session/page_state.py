@@ -8,7 +8,8 @@ import streamlit as st
 
 from medanomaly.app.operating_curve import Curve, Point
 from medanomaly.app.server import sessions
-from medanomaly.app.session.sessions import LoadedBundle, Session, Sessions
+from medanomaly.app.session.loaded_bundle import LoadedBundle
+from medanomaly.app.session.sessions import Session, Sessions
 from medanomaly.app.session.worklist import Worklist
 
 #: Where the page's address keeps which session is its own, so that it finds it when it is loaded again.

@@ -24,7 +24,7 @@ class Files:
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._folder, self._limits = folder, limits
-        self._intake = Intake(folder, limits)
+        self._intake = Intake(folder, limits, elsewhere=lambda: self._queued - self._at_work + self._reserved)
         self._numbers = count()
         self._changed = threading.Condition()
         self._queue: SimpleQueue[tuple[str, Path] | None] = SimpleQueue()
@@ -34,7 +34,8 @@ class Files:
         # A file may come before it was announced: they take different ways.
         self._announced = self._arrived = 0
         self._heard = time.monotonic()
-        self._queued = 0
+        # Bytes: of files that wait or are at work, of the one at work, taken in before it, and still being sent.
+        self._queued = self._at_work = self._settled = self._reserved = 0
         self.accepted: list[Accepted] = []
         self.refused: list[Refused] = []
 
@@ -53,13 +54,37 @@ class Files:
         """A path in the session's folder for a file that is being sent."""
         return self._folder / f"sent-{next(self._numbers):06d}"
 
-    def add(self, name: str, received: Path) -> None:
-        """Hand a file over, which was sent to a :meth:`place`; it is taken in soon after."""
+    def reserve(self, size: int) -> bool:
+        """Keep room for bytes that are being sent, whether or not they come; False if the session has none left.
+
+        Each that was kept ends with :meth:`release`, or with :meth:`add`.
+        """
         with self._changed:
+            if self._held + max(size, 1) > self._limits.total_bytes:
+                return False
+            self._reserved += size
+            return True
+
+    def release(self, size: int) -> None:
+        """Give back what :meth:`reserve` kept for a file that has not come."""
+        with self._changed:
+            self._reserved -= size
+
+    def add(self, name: str, received: Path, reserved: int = 0) -> None:
+        """Hand a file over, which was sent to a :meth:`place`; it is taken in soon after.
+
+        Args:
+            name: As its sender calls it.
+            received: The file.
+            reserved: Bytes that :meth:`reserve` kept for it.
+        """
+        size = received.stat().st_size
+        with self._changed:
+            self._reserved -= reserved
             self._arrived += 1
             self._waiting += 1
             self._heard = time.monotonic()
-            self._queued += received.stat().st_size
+            self._queued += size
             self._queue.put((name, received))
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name="medanomaly-intake", daemon=True)
@@ -67,9 +92,10 @@ class Files:
             self._changed.notify_all()
 
     @property
-    def full(self) -> bool:
-        """Whether what was taken in and what waits for it are as much as a session may hold."""
-        return self._intake.used + self._queued >= self._limits.total_bytes
+    def _held(self) -> int:
+        # Of the file at work what it holds is counted once, though it waits and is being taken in: a zip by the larger.
+        unpacked = self._intake.used - self._settled
+        return self._settled + max(unpacked - self._at_work, 0) + self._queued + self._reserved
 
     @property
     def passed_over(self) -> int:
@@ -115,7 +141,7 @@ class Files:
     def _run(self) -> None:
         while (upload := self._queue.get()) is not None:
             name, received = upload
-            size = received.stat().st_size
+            size = self._at_work = received.stat().st_size
             try:
                 for one in self._intake.take(name, received):
                     self._came(one)
@@ -126,6 +152,7 @@ class Files:
             with self._changed:
                 self._waiting -= 1
                 self._queued -= size
+                self._at_work, self._settled = 0, self._intake.used
                 self._changed.notify_all()
 
     def _came(self, one: Accepted | Refused) -> None:

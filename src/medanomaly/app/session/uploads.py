@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,11 +71,13 @@ class Intake:
     Args:
         folder: The session's folder.
         limits: What is taken in at most.
+        elsewhere: Bytes of the session's files that are being sent, or wait: a zip may not unpack into their room.
         passed_over: How many files of folders and zips were the system's, or hidden.
     """
 
     folder: Path
     limits: Limits = field(default_factory=Limits)
+    elsewhere: Callable[[], int] = lambda: 0
     count: int = 0
     used: int = 0
     passed_over: int = 0
@@ -113,7 +115,7 @@ class Intake:
             with zipfile.ZipFile(received) as archive:
                 files = sum(not entry.is_dir() for entry in archive.infolist())
                 self.passed_over += files - len(wanted(archive))
-                rest = self.limits.files - self.count, self.limits.total_bytes - self.used
+                rest = self.limits.files - self.count, self.limits.total_bytes - self.used - self.elsewhere()
                 for inner, fault in entries(archive, self.limits, *rest, part):
                     full = shown(f"{name}/{inner}")
                     yield Refused(full, fault) if fault else self._inner(full, part)

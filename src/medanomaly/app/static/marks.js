@@ -53,20 +53,31 @@ export class Marks {
     if (other) this.keepNote(); // what is half typed is of the image before
     this.shown = shown;
     const { own, others, error } = shown.facts;
+    const unsaved = outbox.unsavedOf(shown.facts.number, shown.data, this.ask.reader);
     for (const button of this.root.querySelectorAll("[data-mark]")) {
       button.setAttribute("aria-pressed", String(own.mark === button.dataset.mark));
       button.setAttribute("aria-busy", String(!!own.saving));
+      this.flag(button, unsaved.mark === button.dataset.mark && unsaved.why);
     }
+    this.flag(this.note, unsaved.note !== undefined && unsaved.why);
     this.find(".marks").hidden = !!error;
     // A field in which someone writes is never changed under him.
-    if (other) this.note.value = outbox.drafts.get(this.place(shown))?.text ?? own.note;
-    else if (!this.dirty) this.note.value = own.note;
-    if (other || !this.dirty) this.noted = own.note;
+    const note = unsaved.note ?? own.note;
+    const clean = other || !this.dirty;
+    if (other) this.note.value = outbox.drafts.get(this.place(shown))?.text ?? note;
+    else if (clean) this.note.value = note;
+    if (clean) this.noted = note;
     this.find(".beside").replaceChildren(
       ...others.map(({ reader, mark, note }) =>
         Object.assign(document.createElement("li"), { textContent: `${reader}: ${mark ?? "no mark"}${note ? `, ${note}` : ""}` }),
       ),
     );
+  }
+
+  // Shows what was not saved as such, with the reason; false where nothing is to be shown.
+  flag(field, why) {
+    field.toggleAttribute("data-unsaved", !!why);
+    field.title = why || "";
   }
 
   place({ facts, data }) {

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from medanomaly.app.session.background_work import Shelf, budget
+from medanomaly.app.session.loaded_bundle import LoadedBundle
 from medanomaly.app.session.memory_weight import weight
 from medanomaly.app.session.worklist import Item
 from medanomaly.app.viewer import window_level
@@ -18,9 +19,6 @@ from medanomaly.app.viewer.picture_encoding import Encoded, encoded, exact, jpeg
 from medanomaly.edge import Detector, Frame, Result
 from medanomaly.imaging import ImageError, overlay
 from medanomaly.imaging.decoded_image import DecodedImage
-
-if TYPE_CHECKING:
-    from medanomaly.app.session.sessions import LoadedBundle
 
 #: A frame that is sought again may be another one where a video's index is wrong; its score tells.
 _SAME = 1e-3

@@ -213,7 +213,8 @@ def _read_or_made(place: Path) -> str:
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Whole or not at all, and the first of two processes wins.
         part = place.with_name(f"{place.name}.{os.getpid()}.part")
-        part.touch(mode=0o600)
+        part.unlink(missing_ok=True)  # of a process that was killed, or a link, which would be followed
+        part.touch(mode=0o600, exist_ok=False)
         try:
             part.write_text(secrets.token_hex(_BYTES) + "\n", encoding="ascii")
             try:
