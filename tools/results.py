@@ -302,7 +302,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configs", nargs="+", default=None, help="names in configs/ (default: all of the table)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--limit-minutes", type=float, default=None, help="start no cell after so many minutes")
+    parser.add_argument("--limit-minutes", type=float, default=None, help="start no cell after this number of minutes")
     parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="leave runs in DIR/<config>-<seed>")
     parser.add_argument("--table", action="store_true", help="only print the table of the cells that are there")
     parser.add_argument("--write", action="store_true", help="also write the tables on the plugins' pages")

@@ -13,7 +13,7 @@ from medanomaly.models.backbone import reductions
 from medanomaly.models.blocks import GroupNorm, dense_side
 
 #: Images that a frozen backbone is given at a time: VGG16's first layers make 100 MB of eight images of 224 px, and
-#: asking the system for so much memory again and again costs a tenth of the time.
+#: asking the system for that memory again and again costs a tenth of the time.
 _AT_A_TIME = 4
 
 

@@ -49,7 +49,7 @@ class MedicalDataModule(TableLoaders):
         eval_batch_size: Images in a validation or test batch.
         num_workers: Processes that read images. Not used where all images are kept and nothing augments them: there
             they would only copy.
-        cache_mb: Keep a split's images in memory if it needs at most so many MiB.
+        cache_mb: Largest split, in MiB, whose images are kept in memory.
         cache_dir: Folder where a split that does not fit is kept as it was read, for later runs too; None for nowhere.
         seed: Seed of splits and of synthetic anomalies; None for the command's ``--seed``, 0 where there is none.
         train_augmentations: A torchvision v2 transform applied to training images.
@@ -284,7 +284,7 @@ class MedicalDataModule(TableLoaders):
         self.train_data, self.val_data, self.test_data = (self.subset(name) for name in tables.SPLITS)
 
 
-#: Options that change no pixel of any image, or are told apart beside it.
+#: Options that do not change pixels, or that are already part of the cache key.
 _NOT_PIXELS = frozenset(
     {
         "root",

@@ -127,7 +127,7 @@ class Anomaly:
                 break
         if best is None:
             raise ImageError(
-                f"{name}: synthetic anomaly '{self}' leaves it as it is, as of an image of one value. "
+                f"{name}: synthetic anomaly '{self}' has no visible effect on this image (is it constant?). "
                 "Leave the image out (on_error: skip does), or choose noise."
             )
         return best

@@ -115,7 +115,7 @@ RULES: dict[str, Rule] = {
         0.95,
         lambda q: 0 <= q <= 1,
         "a share of healthy images, from 0 to 1",
-        lambda q: f"Which images score so high that only {100 * (1 - q):.3g} in 100 healthy images do?",
+        lambda q: f"Which images score above the {q:g} quantile of healthy images?",
     ),
     "conformal": Rule(
         threshold_rules.conformal,
@@ -123,8 +123,8 @@ RULES: dict[str, Rule] = {
         lambda alpha: 0 < alpha < 1,
         "alpha, the share of new healthy images that may be flagged, above 0 and below 1",
         lambda alpha: (
-            f"Which images score so high that, whatever the distribution of scores, a new healthy image "
-            f"does so with a probability of at most {alpha:g}?"
+            f"Which images score so high that at most a share {alpha:g} of new healthy images would be flagged, "
+            f"whatever the distribution of scores?"
         ),
         images_only="pixels of one image are not exchangeable, so it could not keep its promise",
     ),
@@ -140,7 +140,7 @@ RULES: dict[str, Rule] = {
         0.95,
         _share,
         "a share of abnormal images, above 0 and up to 1",
-        lambda share: f"Which images score so high that {100 * share:.3g} in 100 abnormal ones are among them?",
+        lambda share: f"Above which score do {100 * share:.3g} in 100 abnormal images lie?",
         needs_abnormal=True,
         needs_normal=False,
     ),
@@ -236,7 +236,7 @@ def check_rule(rule: str, value: Value | None, of: str = "images") -> Value | No
 
 
 def applicable_rules(normal: int, abnormal: int, of: str = "images") -> list[str]:
-    """Rules that so many normal and abnormal validation images (or pixels) allow."""
+    """Rules that these numbers of normal and abnormal validation images (or pixels) allow."""
     return [
         name
         for name, rule in RULES.items()

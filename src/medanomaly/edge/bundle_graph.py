@@ -245,7 +245,7 @@ def _source(graph: ov.Model, name: str) -> ov.Output | None:
 
 
 def _through(score: ov.Output, parts: ov.Output | None) -> ov.Output:
-    """The score, on a way that passes its parts: what leads to no output is not written, and four are the most."""
+    """Route the score through the parts: OpenVINO drops nodes without an output, and Model API allows four outputs."""
     if parts is None:
         return score
     row = ops.concat([ops.reshape(score, ops.constant(np.array([1, 1])), False), parts], 1)

@@ -56,7 +56,7 @@ class Detector:
     Args:
         bundle: Folder of a bundle, or an opened one.
         device: OpenVINO device.
-        hint: ``latency``: each image as soon as may be; ``throughput``: many images, several at a time.
+        hint: ``latency``: lowest delay for each image; ``throughput``: many images, several at a time.
         threads: Threads of inference; None leaves the choice to OpenVINO.
         cache: Keep the compiled graph for the next start: True in the user's cache folder, False nowhere, or a folder.
             A folder that cannot be written is no error.

@@ -16,7 +16,7 @@ from medanomaly.metrics.ranking import Ranking, midranks
 
 #: Below this a variance is rounding.
 _TRIFLE = 1e-15
-#: Below so many images out of order, DeLong's variance is a matter of luck.
+#: With fewer images out of order than this, DeLong's variance is a matter of luck.
 _FEW = 3
 
 

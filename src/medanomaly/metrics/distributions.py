@@ -6,7 +6,7 @@ from scipy.stats import binomtest, t
 
 
 def student95(freedom: float) -> float:
-    """Two-sided 95 % point of Student's t with so many degrees of freedom, above 0."""
+    """Two-sided 95 % point of Student's t with ``freedom`` degrees of freedom, above 0."""
     return float(t.ppf(0.975, freedom))
 
 

@@ -74,7 +74,7 @@ class ConvAutoencoder(nn.Module):
             numbers keeps it better without.
         dense: Side in pixels of the square images of a dense code (B, latent, 1, 1); None for a spatial code, which
             takes images of any size.
-        heads: The encoder gives so many codes at once, (B, heads × latent, h, w): 2 for mean and variance.
+        heads: Codes that the encoder gives at once, (B, heads × latent, h, w): 2 for mean and variance.
 
     Raises:
         ValueError: for an option out of range.

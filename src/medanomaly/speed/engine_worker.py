@@ -38,7 +38,7 @@ class Engine:
 
 
 class Ours(Engine):
-    """The edge runtime; ``hint`` as of ``Detector``."""
+    """The edge runtime; ``hint`` is that of ``Detector``."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         from medanomaly.edge import Detector

@@ -71,7 +71,7 @@ def measure(
         bundle: Folder of the bundle.
         inputs: Files, folders and patterns, as for ``infer``.
         repeat: Rounds.
-        limit: At most so many images, evenly spread over those found; each is read from its file in each round.
+        limit: Largest number of images, evenly spread over those found; each is read from its file in each round.
         against: Names out of :data:`medanomaly.speed.NAMES`; None for all that can be had.
         anomalib: Folder of anomalib's own export of the network (``weights/openvino/model.xml``,
             ``weights/torch/model.pt``); by default its OpenVINO inferencer gets the bundle's graph with a resize in

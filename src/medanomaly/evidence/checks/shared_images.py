@@ -31,7 +31,7 @@ from medanomaly.imaging import decode as decode_file
 MOST = 500
 #: Bytes of each of the three pieces, from beginning, middle and end, by which files are compared first.
 _PIECE = 4096
-#: Scores of equal pixels differ by rounding alone: by so much of their spread, and of themselves.
+#: Scores of equal pixels differ by rounding alone: by at most these shares of their spread and of themselves.
 _OF_SPREAD, _OF_SCORE = 1e-4, 1e-4
 
 

@@ -18,7 +18,7 @@ from medanomaly.evidence.checks.split_images import subset
 from medanomaly.imaging import ImageError, Preprocessing
 from medanomaly.imaging.decoded_image import DecodedImage
 
-#: At most so many images of a split are decoded again; more would cost more than they tell.
+#: Largest number of images decoded again of a split; more would cost much time and add little.
 MOST = 2000
 FILE_SIZE = "file size"
 
