@@ -159,15 +159,15 @@ def intervals(evidence: Evidence) -> str | None:
 
 def robustness(evidence: Evidence) -> str | None:
     """Which honesty checks ran."""
-    names = {"one_number": "a one-number baseline", "field_of_view": "border and corners alone",
-             "covering": "covering the lesion", "overfitting": "training against validation normals",
+    names = {"one_number": "a trivial baseline", "field_of_view": "border and corners alone",
+             "covering": "occlusion of the lesion", "overfitting": "training against validation normals",
              "groups": "shared groups", "shared_images": "shared images"}  # fmt: skip
     done = [name for key, name in names.items() if (check := evidence["checks"].get(key)) and "reason" not in check]
     return f"Compared or tried: {', '.join(done)}; see “Honesty checks”." if done else None
 
 
 def heat(evidence: Evidence) -> str | None:
-    """Whether there is a heat map, and what covering says."""
+    """Whether there is a heat map, and what the occlusion check says."""
     point = evidence["operating_point"] or {}
     if not (point.get("pixel") or evidence["pixel"]):
         return None

@@ -10,7 +10,7 @@ from medanomaly.evidence.occlusion_caveat import deciding, fill_effect, likewise
 from medanomaly.metrics.formatting import raw, with_span
 
 
-def covering(check: Mapping[str, Any]) -> Told:
+def occlusion(check: Mapping[str, Any]) -> Told:
     """The check as the page shows it: state, sentences, facts."""
     low, high = ends(deciding(check).get("difference"))
     if low is None or high is None:

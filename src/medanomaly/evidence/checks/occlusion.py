@@ -172,7 +172,7 @@ def check(context: Context) -> dict[str, Any]:
     drawn = np.array(rows)[context.sample(len(rows), MOST)]
     place_of = np.array([number.get(path, -1) for path in paths])
     lesions = _Covered(context, data, place_of)
-    masks = lesions.cover(drawn, None, "covering the lesion")
+    masks = lesions.cover(drawn, None, "occlusion of the lesion")
     if not lesions.kept:
         why = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lesions.left.items() if count)
         raise CheckError(f"no mask could be covered beside a control ({why})")

@@ -1,4 +1,4 @@
-"""One number an image against the model: which to take, which way round, and whether it ranks as well."""
+"""An image statistic against the model: which to take, which way round, and whether it ranks as well (paired)."""
 
 from __future__ import annotations
 
