@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from medanomaly.data.synthetic_anomalies import foreign_files
+from medanomaly.data.foreign_images import foreign_files
 from medanomaly.data.table import TableError
 from medanomaly.files import sha256
 from medanomaly.imaging import joined, several

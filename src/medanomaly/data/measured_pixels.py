@@ -72,7 +72,7 @@ def plain_and_scaled(picture: DecodedImage, reading: Preprocessing, name: str) -
     """A picture in the field of view that the model sees, at its own size and in its own colours.
 
     Args:
-        picture: As the reading's rule takes it, see :attr:`medanomaly.imaging.Reading.voi`.
+        picture: As the reading's rule takes it, see :attr:`medanomaly.imaging.Preprocessing.voi`.
         reading: How the model sees it.
         name: What errors call it.
 
