@@ -95,7 +95,7 @@ def exported_by_anomalib(run: Path, out: Path) -> Path:
         from anomalib.pre_processing import PreProcessor
         from torchvision.transforms.v2 import Resize
 
-        from medanomaly.export import TestedRun
+        from medanomaly.runs import TestedRun
 
         loaded = TestedRun.load(run)
         model = loaded.model.eval()

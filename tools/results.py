@@ -38,12 +38,13 @@ from rich.console import Console
 from medanomaly.data.dataset_digest import changed, digests
 from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.checks.trivial_baseline import FILE_SIZE, of_image
-from medanomaly.export import TestedRun, export_run
+from medanomaly.export import export_run
 from medanomaly.export.parity import parity
 from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.formatting import with_span
 from medanomaly.metrics.ranking import Ranking
 from medanomaly.models.module import pixels
+from medanomaly.runs import TestedRun
 
 HOME = Path(__file__).resolve().parents[1]
 CELLS = HOME / "tools" / "results"

@@ -61,7 +61,8 @@ def demo(out: Path) -> int:
     """
     with training_install():
         from medanomaly.edge.batch.infer_inputs import infer
-        from medanomaly.export import TestedRun, export_run
+        from medanomaly.export import export_run
+        from medanomaly.runs import TestedRun
         from medanomaly.training.command_line import run as anomalib_command
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -114,7 +114,7 @@ class OperatingPoint(ThresholdBuffers):
         # Lightning's sanity check sees a few batches, often of one class, before any training.
         if not trainer.sanity_checking:
             self._seen = distributed.gather_rows(
-                self._seen, distributed.length(getattr(trainer, "val_dataloaders", None))
+                self._seen, distributed.dataset_length(getattr(trainer, "val_dataloaders", None))
             )
             if self._seen:
                 self.fit_collected(pl_module)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 Outcome = TypeVar("Outcome")
 
 
-def ordered(
+def ordered_map(
     source: Iterable[Any],
     work: Callable[[list[Any]], list[Outcome]],
     workers: int,

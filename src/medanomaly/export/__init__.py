@@ -3,8 +3,7 @@
 from medanomaly._moved import old_names
 from medanomaly.export.errors import ExportError
 from medanomaly.export.write_bundle import export_run
-from medanomaly.runs.tested_run import TestedRun
 
-__all__ = ["ExportError", "TestedRun", "export_run"]
+__all__ = ["ExportError", "export_run"]
 
 __getattr__ = old_names(__name__)

@@ -193,7 +193,7 @@ def reductions(name: str) -> list[int]:
     return _stages(name)[1]
 
 
-def layer_for(name: str, size: int, side: int = 12) -> int:
+def deepest_layer(name: str, size: int, side: int = 12) -> int:
     """The deepest layer whose feature map of a ``size`` px image has at least ``side`` positions a side; at least 0.
 
     Raises:

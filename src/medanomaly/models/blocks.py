@@ -50,7 +50,7 @@ def upsample_block(channels: int, out: int, norm: str = "group") -> list[nn.Modu
     ]
 
 
-def dense_side(code: str, image_size: int | None) -> int | None:
+def dense_image_side(code: str, image_size: int | None) -> int | None:
     """``dense`` of :class:`ConvAutoencoder` for the options ``code``, one of ``CODES``, and ``image_size``.
 
     Raises:

@@ -129,7 +129,7 @@ class EvidenceWriter(Visualizer):
         """
         del batch, batch_idx, dataloader_idx
         self._steps -= 1
-        total = distributed.length(trainer.test_dataloaders)
+        total = distributed.dataset_length(trainer.test_dataloaders)
         outputs = distributed.gather_batch(
             outputs, None if total is None else max(0, total - len(self._collected.rows))
         )
