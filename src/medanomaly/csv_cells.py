@@ -1,4 +1,4 @@
-"""Cells of a table: which of them say nothing, and which of them say the same. Standard library only."""
+"""Empty cells, equal cells and shortened lists of a CSV table. Standard library only."""
 
 from __future__ import annotations
 

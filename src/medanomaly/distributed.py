@@ -1,4 +1,4 @@
-"""Several processes that train one model together (lightning's ``ddp``): what they must agree on, and how.
+"""Training in several processes (lightning's ``ddp``): gather, broadcast and average over ranks.
 
 Each process ("rank") sees a share of every batch. Whatever decides a figure, such as thresholds, densities and
 predictions, is made from all shares, in the order in which one process alone would have seen them. With a single

@@ -1,4 +1,4 @@
-"""``medanomaly data``: is a data set fit to be trained on."""
+"""``medanomaly data check``: check whether a data set is fit for training."""
 
 from __future__ import annotations
 

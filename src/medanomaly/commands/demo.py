@@ -1,4 +1,4 @@
-"""``medanomaly demo``: the whole path on drawn frames, with every figure in one file."""
+"""``medanomaly demo``: run the whole path on drawn frames, with every figure in one file."""
 
 from __future__ import annotations
 

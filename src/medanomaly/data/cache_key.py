@@ -1,4 +1,4 @@
-"""What the cached images of a split depend on, as a name: it changes whenever an image would read differently."""
+"""Name the cached images of a split: the key changes whenever an image would read differently."""
 
 from __future__ import annotations
 

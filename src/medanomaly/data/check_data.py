@@ -1,4 +1,4 @@
-"""``medanomaly data check``: what a careful person would want to know of a data set before training on it."""
+"""``medanomaly data check``: counts, sizes, duplicates, leaks and image statistics of a data set before training."""
 
 from __future__ import annotations
 

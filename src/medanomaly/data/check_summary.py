@@ -1,4 +1,4 @@
-"""What ``medanomaly data check`` prints: for people, or as JSON. Names from files are text, never markup."""
+"""Print the report of ``medanomaly data check``, or write it as JSON. Names from files are text, never markup."""
 
 from __future__ import annotations
 

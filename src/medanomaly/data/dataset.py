@@ -1,4 +1,4 @@
-"""Images of one split as anomalib's batches."""
+"""Read the rows of one split, and give them to anomalib as batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A digest of what a data module reads, so that a figure can say which data it was measured on."""
+"""Hash what a data module reads (``split_sha256``), so that a figure says which data it was measured on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding images, folders and masks, for data plugins."""
+"""Find images, folders and masks below a folder, for data plugins."""
 
 from __future__ import annotations
 

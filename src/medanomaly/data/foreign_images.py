@@ -1,4 +1,4 @@
-"""Images of another data set, which a detector should find unlike: a folder, an ``.npz`` or an ``idx`` file."""
+"""Read images of another data set, for the synthetic anomaly ``foreign``: a folder, an ``.npz`` or ``idx`` file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images of a split, read once: kept in memory where they fit, else in a memory-mapped file on disk."""
+"""Cache the images of a split: in memory where they fit, else in a memory-mapped file on disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and masks of one size as two arrays, in memory or memory-mapped files; one channel while all are grey."""
+"""Arrays of a cached split: images and masks of one size, in memory or memory-mapped; one channel while grey."""
 
 from __future__ import annotations
 

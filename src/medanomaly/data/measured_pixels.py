@@ -1,4 +1,4 @@
-"""An image's pixels for measurements without a model: those that its reading starts from, and those that are stored.
+"""Pixels for image statistics and duplicates: as stored, and as the intensity rule takes them.
 
 A file's own window is part of neither, unless the reading's intensity rule starts from what the window shows: what a
 window cuts off, the model may see.

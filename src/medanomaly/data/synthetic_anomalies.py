@@ -1,4 +1,4 @@
-"""Synthetic anomalies: known changes to normal images, to ask what a detector can see at all.
+"""Make synthetic anomalies: known changes to normal images, to ask what a detector can see at all.
 
 They are made in the image that the model sees, (H, W, 3) float32 in [0, 1] at the model's size, and are no substitute
 for disease: a detector that finds them may still miss every real lesion. Cut-paste follows Li et al., "CutPaste"

@@ -1,4 +1,4 @@
-"""The operating point as anomalib's post-processor."""
+"""``OperatingPoint``, anomalib's post-processor with a threshold rule: fits on validation, decides on the test."""
 
 from __future__ import annotations
 

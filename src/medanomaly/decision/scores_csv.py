@@ -1,4 +1,4 @@
-"""Scores with their truth from a user's CSV, for a new operating point."""
+"""Read scores with their truth from a user's CSV, for a new operating point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operating point keeps of validation images: their raw scores, and a bounded sample of their maps' pixels."""
+"""Collect what a validation batch gives an operating point: raw scores, labels, a sample of each map's pixels."""
 
 from __future__ import annotations
 

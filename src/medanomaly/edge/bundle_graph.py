@@ -1,4 +1,4 @@
-"""The decision inside the graph: what other programs read, and where our own finds the raw scores.
+"""Edit a bundle's graph: the decision inside it for other programs, raw scores for our own.
 
 The graph's outputs are those that OpenVINO Model API, and so Model Server's clients, know from anomalib: score, label,
 heat map and mask. They are computed from the tensors ``raw_score``, ``raw_map`` and ``parts`` inside, which the

@@ -1,4 +1,4 @@
-"""Work on a stream in threads: order kept, bounded, and nothing left behind."""
+"""Map work over a stream in threads: order kept, memory bounded, nothing left behind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the honesty checks of a run have to say, in plain words."""
+"""Caveats from the honesty checks of a run, in words."""
 
 from __future__ import annotations
 

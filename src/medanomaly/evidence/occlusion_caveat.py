@@ -1,4 +1,4 @@
-"""Whether the score comes from the lesion, in plain words: what the occlusion check found."""
+"""Caveat from the occlusion check, in words: whether the score comes from the lesion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last gate of an export: the bundle scores files, and the scores must be those that the tested run wrote down."""
+"""Gate an export: the bundle scores files, and must give the scores that the tested run wrote down."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that the exported graph gives the scores of the torch model."""
+"""Prove parity: the exported graph gives the scores of the torch model."""
 
 from __future__ import annotations
 

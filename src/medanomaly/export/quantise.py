@@ -1,4 +1,4 @@
-"""A graph with 8-bit convolutions: NNCF's post-training quantisation, held to a figure on validation images."""
+"""Quantise convolutions to 8 bits with NNCF, held to a figure on validation images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Averaging by area from edges that lie within pixels: OpenCV's own starts and ends between them."""
+"""Average by area from edges that lie within pixels; OpenCV's own starts and ends between pixels."""
 
 from __future__ import annotations
 

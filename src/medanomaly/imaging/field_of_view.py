@@ -1,4 +1,4 @@
-"""What part of a picture shows the patient: a crop, an endoscope's round view, a breast."""
+"""Find the field of view: a crop, an endoscope's round view, a breast."""
 
 from __future__ import annotations
 

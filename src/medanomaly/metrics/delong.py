@@ -1,4 +1,4 @@
-"""Intervals of AUROC without draws: DeLong's variance, and the difference of two scores on the same images.
+"""DeLong's interval of an AUROC, and of the difference of two on the same images.
 
 Every function takes groups too (all images of one patient, say). Images of a group are then one observation, after
 Obuchowski (Biometrics 53, 1997, 567–578); with groups of one her variance is DeLong's.

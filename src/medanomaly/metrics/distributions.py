@@ -1,4 +1,4 @@
-"""Points and tails of distributions: the one module of metrics that needs scipy, so import it where you call it."""
+"""Quantiles and tails of distributions. Needs scipy, as no other module of metrics does: import it where called."""
 
 from __future__ import annotations
 

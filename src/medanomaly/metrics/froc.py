@@ -1,4 +1,4 @@
-"""FROC: are the marked regions found, and at how many false detections an image. In bounded memory."""
+"""FROC in bounded memory: are the marked regions found, and at how many false detections an image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers and the convolutional encoder and decoder that the networks of several plugins are built from."""
+"""Convolutional layers, encoder and decoder that the networks of several plugins are built from."""
 
 from __future__ import annotations
 

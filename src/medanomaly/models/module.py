@@ -1,4 +1,4 @@
-"""What every model plugin mixes into its lightning module."""
+"""``MedicalModel``, the mixin of every model plugin's lightning module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw scores of a model in training, outside its validation: for choices that need other images than validation's."""
+"""Score images outside validation during training, for choices that need other images than validation's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The honesty checks of a run in plain words: what was tried, what came out, and what it means."""
+"""Cards of the honesty checks in plain words: what was tried, what came out, and what it means."""
 
 from __future__ import annotations
 

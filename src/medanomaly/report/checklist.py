@@ -1,4 +1,4 @@
-"""What a paper about a run must say, after CLAIM 2024 and STARD-AI, and what the run itself can answer.
+"""Reporting checklist after CLAIM 2024 and STARD-AI: items, and what the run itself answers.
 
 Sources of the items and their numbers:
 

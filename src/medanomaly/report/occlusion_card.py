@@ -1,4 +1,4 @@
-"""The occlusion check in plain words: marked regions filled from their surroundings, and what came out."""
+"""Card of the occlusion check: marked regions filled from their surroundings, and what came out."""
 
 from __future__ import annotations
 

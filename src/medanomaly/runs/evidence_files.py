@@ -1,4 +1,4 @@
-"""The files of a run that can be made anew, and are written last: evidence and report."""
+"""Write evidence and report: the files of a run that can be made anew, and so come last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callback that writes a run's folder after every test: predictions, weights, evidence and a report."""
+"""``EvidenceWriter``, the callback that writes a run's folder after every test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``medanomaly speed``: how fast a bundle is here, beside other engines on the same network.
+"""``medanomaly speed``: measure a bundle here, beside other engines on the same network.
 
 Each engine runs in a process of its own. Rounds are interleaved (A B C A B C …), since other work on the machine slows
 all of them alike; figures are medians over the rounds, and ratios are medians of each round's own ratio.

@@ -1,4 +1,4 @@
-"""Does the score fall when the marked lesion is covered, and more than when healthy tissue is?
+"""Occlusion check: does the score fall more when the lesion is covered than when healthy tissue is?
 
 A filled region may itself look strange to a model. So normal images are filled too, at the places of abnormal images'
 masks: where both classes are filled, a trace of the fill is in both and cancels.

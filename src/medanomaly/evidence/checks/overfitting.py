@@ -1,4 +1,4 @@
-"""Do training images score lower than validation images, both normal?"""
+"""Overfitting check: do normal training images score lower than normal validation images?"""
 
 from __future__ import annotations
 

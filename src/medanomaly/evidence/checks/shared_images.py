@@ -1,4 +1,4 @@
-"""Are images of the test also among those that set the threshold, or that the model was trained on?
+"""Shared images check: are test images also in validation or training?
 
 Told by address, by content of the file under another name, and by decoded pixels. What it costs: a look at each file's
 size; three short pieces of files of equal size, and the whole of those whose pieces agree; and at most 1,000 decoded

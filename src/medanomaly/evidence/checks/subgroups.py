@@ -1,4 +1,4 @@
-"""Is the model worse for some: a view, a sex, a scanner, a site?"""
+"""Subgroup check: is the model worse for a view, a sex, a scanner, a site?"""
 
 from __future__ import annotations
 
