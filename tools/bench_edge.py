@@ -95,7 +95,7 @@ def exported_by_anomalib(run: Path, out: Path) -> Path:
         from anomalib.pre_processing import PreProcessor
         from torchvision.transforms.v2 import Resize
 
-        from medanomaly.export import TestedRun
+        from medanomaly.runs import TestedRun
 
         loaded = TestedRun.load(run)
         model = loaded.model.eval()
@@ -116,7 +116,7 @@ def films(folder: Path) -> Iterator[tuple[str, list[Path]]]:
 
 
 def memory(bundle: Path, folder: Path, counts: Iterable[int]) -> dict[str, Any]:
-    """Peak memory in bytes of a fresh process that streams so many small images."""
+    """Peak memory in bytes of a fresh process that streams small images, for each of the ``counts``."""
     images = sorted(map(str, data("malaria_cells").glob("*/*.png")))
     spec = {"engine": "ours", "bundle": str(bundle), "hint": "throughput"}
     peaks: dict[str, Any] = {}

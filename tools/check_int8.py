@@ -26,9 +26,10 @@ import numpy as np
 from medanomaly.data.dataset_digest import changed, digests
 from medanomaly.decision.decision_function import DecisionFunction
 from medanomaly.edge import Detector
-from medanomaly.export import ExportError, TestedRun, export_run
+from medanomaly.export import ExportError, export_run
 from medanomaly.export.precision_loss import score_all
 from medanomaly.metrics.delong import auroc_difference
+from medanomaly.runs import TestedRun
 
 HOME = Path(__file__).resolve().parents[1]
 RESULTS = HOME / "tools" / "results" / "int8.json"

@@ -67,7 +67,7 @@ def pixels(images: int, side: int, froc: bool) -> dict[str, float]:
 
 
 def ranking(scores: int) -> dict[str, float]:
-    """Seconds of the image figures of so many images, a tenth of them abnormal, each its own group."""
+    """Seconds that the image figures of ``scores`` images take, a tenth of them abnormal, each its own group."""
     import pandas as pd
 
     from medanomaly.evidence.image_figures import image_metrics

@@ -8,7 +8,7 @@ all test images. Each leaves tools/results/<config>-<seed>.json; cells that are 
 that was stopped goes on. A cell whose configuration or whose data have changed since is run anew, and until then shown
 as not measured: the digest of split and files stands in each. Where the data are not here, they cannot be compared.
 Nothing is chosen here: every option stands in the configuration, with the validation figure that speaks for it, and the
-one number an image is the one that the report's own check chose on validation.
+trivial baseline is the image statistic that the report's own check chose on validation.
 
 ``--table`` only prints; ``--write`` puts each plugin's rows on its page and the means into README.md, between the marks
 ``<!-- results -->``. ``--keep DIR`` leaves each cell's run in DIR/<config>-<seed>, and runs cells whose run is not
@@ -38,12 +38,13 @@ from rich.console import Console
 from medanomaly.data.dataset_digest import changed, digests
 from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.checks.trivial_baseline import FILE_SIZE, of_image
-from medanomaly.export import TestedRun, export_run
+from medanomaly.export import export_run
 from medanomaly.export.parity import parity
 from medanomaly.metrics.bootstrap import GroupBootstrap
 from medanomaly.metrics.formatting import with_span
 from medanomaly.metrics.ranking import Ranking
 from medanomaly.models.module import pixels
+from medanomaly.runs import TestedRun
 
 HOME = Path(__file__).resolve().parents[1]
 CELLS = HOME / "tools" / "results"
@@ -145,7 +146,7 @@ def run_cell(name: str, seed: int, keep: Path | None = None) -> dict[str, Any]:
 
 
 def describe(folder: Path, bundle: Path) -> dict[str, Any]:
-    """The figures of a run's folder, with the paired difference to one number an image and the parity of its bundle."""
+    """The figures of a run's folder, with the paired difference to the trivial baseline and its bundle's parity."""
     from medanomaly.edge import Detector
 
     evidence = json.loads((folder / "evidence.json").read_text(encoding="utf-8"))
@@ -156,7 +157,7 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     test = module.subset("test")
     one = evidence["checks"]["one_number"]
     sign = -1.0 if one["direction"] == "low" else 1.0
-    numbers = sign * np.array([one_number(one["name"], module, path) for path in predictions["path"]])
+    numbers = sign * np.array([image_statistic(one["name"], module, path) for path in predictions["path"]])
     abnormal = predictions["abnormal"].to_numpy()
     model, number = Ranking(predictions["raw_score"].to_numpy(), abnormal), Ranking(numbers, abnormal)
     bootstrap = GroupBootstrap(predictions["group"], DRAWS)
@@ -185,8 +186,8 @@ def describe(folder: Path, bundle: Path) -> dict[str, Any]:
     }
 
 
-def one_number(name: str, module: Any, path: str) -> float:
-    """The number of one image as the report's check takes it: in the field of view, at the file's own size."""
+def image_statistic(name: str, module: Any, path: str) -> float:
+    """The statistic of one image as the report's check takes it: in the field of view, at the file's own size."""
     if name == FILE_SIZE:
         return float(Path(path).stat().st_size)
     return of_image(module.decode(path), module.reading, path)[name]
@@ -236,12 +237,13 @@ def table(names: Sequence[str], seeds: Sequence[int]) -> str:
     """The table in Markdown, with the sentence that says how to read it."""
     head = (
         "Test AUROC of seeds 0, 1, 2 (as many as were run) with 95 % intervals (bootstrap by group, Student's t on the "
-        "logit scale), beside one number an image that is no model, and the paired difference to it. The number is the "
-        "one whose AUROC lies furthest from 0.5 on validation images, its direction from there too, as the report's "
+        "logit scale), beside a trivial baseline, and the paired difference to it. The baseline is the image statistic "
+        "whose AUROC lies furthest from 0.5 on validation images, its direction from there too, as the report's "
         "own check chooses it. Seconds: training and test on one thread of two CPU cores that other runs shared. "
         "Parity: largest relative difference of raw scores between torch and the exported bundle over all test images, "
         "and decisions that flip. Written by `python tools/results.py --write`.\n\n"
-        "| configuration | normal + abnormal | mean | AUROC by seed | one number | difference | at most | parity |\n"
+        "| configuration | normal + abnormal | mean | AUROC by seed | trivial baseline | difference | at most | parity "
+        "|\n"
         "|---|---|---|---|---|---|---|---|\n"
     )
     notes = [note for data, note in NOTES.items() if data in {plugin_names(name)[1] for name in names}]
@@ -262,7 +264,7 @@ def summary(seeds: Sequence[int]) -> str:
     lines = [
         "| | " + " | ".join(TITLES[name] for name in sets) + " |",
         "|---" * (len(sets) + 1) + "|",
-        "| one number an image | " + " | ".join(numbers.get(name, DUE) for name in sets) + " |",
+        "| trivial baseline | " + " | ".join(numbers.get(name, DUE) for name in sets) + " |",
     ]
     for model in MODELS:
         row = [_span(found.get((model, name), [])) or (DUE if (model, name) in due else "") for name in sets]
@@ -302,7 +304,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--configs", nargs="+", default=None, help="names in configs/ (default: all of the table)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
-    parser.add_argument("--limit-minutes", type=float, default=None, help="start no cell after so many minutes")
+    parser.add_argument("--limit-minutes", type=float, default=None, help="start no cell after this number of minutes")
     parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="leave runs in DIR/<config>-<seed>")
     parser.add_argument("--table", action="store_true", help="only print the table of the cells that are there")
     parser.add_argument("--write", action="store_true", help="also write the tables on the plugins' pages")

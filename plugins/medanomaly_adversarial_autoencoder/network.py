@@ -10,10 +10,10 @@ from torch import nn
 
 from medanomaly.models import ConvAutoencoder, FeatureNetwork, feature_network
 from medanomaly.models.backbone import reductions
-from medanomaly.models.blocks import GroupNorm, dense_side
+from medanomaly.models.blocks import GroupNorm, dense_image_side
 
 #: Images that a frozen backbone is given at a time: VGG16's first layers make 100 MB of eight images of 224 px, and
-#: asking the system for so much memory again and again costs a tenth of the time.
+#: asking the system for that memory again and again costs a tenth of the time.
 _AT_A_TIME = 4
 
 
@@ -104,7 +104,7 @@ def network(
     Raises:
         ValueError: for an option out of range, or a backbone or weights that cannot be had.
     """
-    dense = dense_side(code, image_size)
+    dense = dense_image_side(code, image_size)
     if backbone is None:
         return Network(stages, width, latent, norm, dense)
     deepest = len(reductions(backbone)) - 1

@@ -12,7 +12,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 
 from medanomaly.models import MapScore, MedicalModel, pixels
-from medanomaly.models.blocks import dense_side
+from medanomaly.models.blocks import dense_image_side
 from medanomaly.models.optimiser import adam, check_schedule
 from medanomaly_autoencoder.torch_model import AutoencoderModel, build_network
 
@@ -81,7 +81,7 @@ class Autoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc]
         check_schedule(schedule)
         if two_sided_from not in ("train", "val"):
             raise ValueError(f"two_sided_from must be train or val, not '{two_sided_from}'")
-        dense = dense_side(code, image_size)
+        dense = dense_image_side(code, image_size)
         self.model: AutoencoderModel = self.seeded(
             seed,
             lambda: AutoencoderModel(

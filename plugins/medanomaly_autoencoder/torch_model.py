@@ -10,8 +10,8 @@ from torch import nn
 
 from medanomaly.models import ConvAutoencoder, MapScore, Reconstruction, error_map
 from medanomaly.models.error_maps import score_error, training_loss
+from medanomaly_autoencoder.keras_blog import StudyAutoencoder
 from medanomaly_autoencoder.noise import noisy
-from medanomaly_autoencoder.study import StudyAutoencoder
 
 NETWORKS = ("conv", "study")
 

@@ -29,7 +29,7 @@ class ChestXray(MedicalDataModule):
 
     Args:
         layout: ``auto``, or one of the above.
-        findings: Findings of ChestX-ray14 that count as abnormal; an image with several bears them joined with ``|``.
+        findings: Findings of ChestX-ray14 that count as abnormal; several of one image are joined with ``|``.
         views: View positions of ChestX-ray14 to keep, such as ``["PA"]``; by default all. Films taken lying (``AP``)
             come from sicker patients, so that a mixture lets a model tell the view and not the finding.
         val_share: Share of the published training patients that becomes ``val``.

@@ -45,8 +45,8 @@ def person_of(path: str | Path) -> str:
 def read_kermany(top: Path, normal: str) -> pd.DataFrame:
     """List the films; the 16 of the official ``val`` are counted as ``train``, from which validation is drawn anew.
 
-    Person numbers restart in ``test``: there ``person1`` is somebody else than in ``train``, so the group bears the
-    folder's name.
+    Person numbers restart in ``test``: there ``person1`` is somebody else than in ``train``, so the group has the
+    folder's name in it.
     """
     rows = []
     for part in _PARTS:

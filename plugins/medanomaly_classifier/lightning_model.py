@@ -112,7 +112,7 @@ class Classifier(WeightsInCheckpoint, MedicalModel, AnomalibModule):  # type: ig
         image, label = pixels(batch), batch.gt_label.long()
         logits, _ = self.model.classify(moved(image, self.hparams["shift"], self.hparams["scale"]))
         loss = F.cross_entropy(logits, label, self.class_weights)
-        share = distributed.share(float(self.class_weights[label].sum()))
+        share = distributed.loss_factor(float(self.class_weights[label].sum()))
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(image), sync_dist=True)
         return share * loss
 

@@ -9,7 +9,7 @@ import pandas as pd
 from medanomaly.data import MedicalDataModule, read_csv
 from medanomaly.data.find_files import directory, images
 from medanomaly.data.splits import deal_groups
-from medanomaly_malaria_cells.names import patient_of
+from medanomaly_malaria_cells.file_names import patient_of
 
 
 class MalariaCells(MedicalDataModule):

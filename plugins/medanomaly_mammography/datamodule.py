@@ -26,7 +26,7 @@ class Mammography(MedicalDataModule):
 
     - ``csv``: a ``split.csv`` with ``path,label,group,split,mask``.
     - ``rsna``: the RSNA screening set of 2022: ``train.csv`` and ``train_images/<patient>/<image>.dcm``. Labels are
-      ``normal`` and ``cancer``, given for the breast, so each view of it bears it.
+      ``normal`` and ``cancer``, given for the breast, so each of its views has it.
     - ``mias``: mini-MIAS (Suckling et al. 1994): ``labels.csv`` or ``Info.txt``, and the films ``mdb001`` to ``mdb322``
       as PGM or PNG anywhere below. Labels are ``normal`` and the kind of abnormality (``circ``, ``calc``, …); the
       group is the woman. Where ``circle_masks`` is missing, the circles are drawn into it.
@@ -36,7 +36,7 @@ class Mammography(MedicalDataModule):
         views: Views of the RSNA set to keep, such as ``["CC", "MLO"]``; by default all.
         fractions: Shares of train, val and test among patients where there is no ``split.csv``. Patients with cancer
             go to val and test alone.
-        field_of_view: By default ``breast`` for the RSNA set, whose films bear labels and black borders, and ``none``
+        field_of_view: By default ``breast`` for the RSNA set, whose films show labels and black borders, and ``none``
             for mini-MIAS, whose published figures are of whole films.
         root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`.
     """

@@ -88,7 +88,7 @@ class MedIAnomaly(MedicalDataModule):
         table = pd.DataFrame(rows, columns=["image_path", "label", "split", "mask_path"])
         table["patient"] = [self._patient(root, Path(path)) for path in table["image_path"]]
         self._warn_of_crossing(table)
-        # The published split is kept even where it parts a patient, so the group bears the part's name.
+        # The published split is kept even where it parts a patient, so the group has the part's name in it.
         table["group"] = table["split"] + "-" + table["patient"]
         if "val" not in set(table["split"]):
             table = carve_validation(table, self.normal, self.val_share, self.hparams["seed"])

@@ -23,7 +23,7 @@ from medanomaly.models import (
     feature_network,
     pixels,
 )
-from medanomaly.models.backbone import layer_for
+from medanomaly.models.backbone import deepest_layer
 from medanomaly_perceptual_autoencoder.residual import ResidualAutoencoder
 from medanomaly_perceptual_autoencoder.torch_model import PerceptualModel
 
@@ -114,7 +114,7 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
             return ConvAutoencoder(stages, width, latent, norm)
 
         scoring = MapScore(smooth, score, top_share, two_sided)
-        layer = layer_for(network, _USUAL_SIZE * upsample) if layer is None else layer
+        layer = deepest_layer(network, _USUAL_SIZE * upsample) if layer is None else layer
         autoencoder, features = self.seeded(seed, build), self._features(layer)
         self.model: PerceptualModel = PerceptualModel(
             autoencoder, features, scoring, image_weight, upsample, pool, relative
@@ -132,9 +132,9 @@ class PerceptualAutoencoder(WeightsInCheckpoint, MedicalModel, AnomalibModule): 
         super().setup(stage)
         reading = getattr(self.trainer.datamodule, "reading", None)
         if self.hparams["layer"] is None and reading is not None:
-            layer = layer_for(self.hparams["network"], min(reading.size) * self.hparams["upsample"])
+            layer = deepest_layer(self.hparams["network"], min(reading.size) * self.hparams["upsample"])
             self.hparams["layer"] = layer
-            if layer != layer_for(self.hparams["network"], _USUAL_SIZE * self.hparams["upsample"]):
+            if layer != deepest_layer(self.hparams["network"], _USUAL_SIZE * self.hparams["upsample"]):
                 self.model.use(self._features(layer))
 
     def on_fit_start(self) -> None:

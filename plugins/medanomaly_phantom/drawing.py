@@ -182,7 +182,7 @@ def _blood_opacity(rng: np.random.Generator, x: Plane, y: Plane) -> Plane:
         dy = y - np.float32(distance * np.sin(bearing))
         u = np.float32(np.cos(angle)) * dx + np.float32(np.sin(angle)) * dy
         v = np.float32(np.cos(angle)) * dy - np.float32(np.sin(angle)) * dx
-        v = v + np.float32(rng.uniform(-0.8, 0.8)) * u * u  # a bend, as of a streak that runs along a fold
+        v = v + np.float32(rng.uniform(-0.8, 0.8)) * u * u  # a bend, like a streak's that runs along a fold
         stretch = np.float32(rng.uniform(1.0, 3.0))
         height = np.maximum(height, np.float32(rng.uniform(-0.1, 0.0)) - np.hypot(u / stretch, v * stretch**0.3))
     height += _smooth_field(rng, size, 7) * np.float32(0.05) + _smooth_field(rng, size, 13) * np.float32(0.02)

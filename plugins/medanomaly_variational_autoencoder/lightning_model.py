@@ -12,7 +12,7 @@ from anomalib.post_processing import PostProcessor
 from anomalib.visualization import Visualizer
 
 from medanomaly.models import ConvAutoencoder, MedicalModel, pixels
-from medanomaly.models.blocks import dense_side
+from medanomaly.models.blocks import dense_image_side
 from medanomaly.models.optimiser import adam, check_schedule
 from medanomaly_variational_autoencoder.torch_model import VariationalAutoencoderModel
 
@@ -81,7 +81,7 @@ class VariationalAutoencoder(MedicalModel, AnomalibModule):  # type: ignore[misc
         self.model: VariationalAutoencoderModel = self.seeded(
             seed,
             lambda: VariationalAutoencoderModel(
-                ConvAutoencoder(stages, width, latent, norm, dense=dense_side(code, image_size), heads=2),
+                ConvAutoencoder(stages, width, latent, norm, dense=dense_image_side(code, image_size), heads=2),
                 beta,
                 loss,
                 context,

@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from medanomaly.models import ConvAutoencoder, MapScore, Reconstruction, error_map
 from medanomaly.models.error_maps import score_error, training_loss
-from medanomaly_variational_autoencoder.context import hidden
+from medanomaly_variational_autoencoder.context_encoding import hidden
 
 LOSSES = ("mse", "l1", "bce")
 SCORES = ("elbo", "reconstruction", "kl", "sum")

@@ -28,7 +28,7 @@ class WirelessCapsule(MedicalDataModule):
         split: ``main`` (``split.csv``: every capsule in every part) or ``unseen_capsule``
             (``split_unseen_capsule.csv``: some capsules only in test; harder, the figure for robustness).
         field_of_view: ``crop:0.67`` by default, the centred 150 of 224 pixels. ``none`` shows the whole frame.
-        group_frames: For the layout of folders: so many consecutive frame numbers of a class stay together, because
+        group_frames: For the layout of folders: how many consecutive frame numbers of a class stay together, because
             neighbours in a video are nearly the same picture. 1 makes each frame its own group.
         fractions: For the layout of folders: shares of train, val and test among the blocks.
         root, **kwargs: As for :class:`~medanomaly.data.datamodule.MedicalDataModule`.

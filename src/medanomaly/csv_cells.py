@@ -1,4 +1,4 @@
-"""Cells of a table: which of them say nothing, and which of them say the same. Standard library only."""
+"""Empty cells, equal cells and shortened lists of a CSV table. Standard library only."""
 
 from __future__ import annotations
 
@@ -68,5 +68,5 @@ def some(items: Iterable[str], shown: int = SHOWN, of: int | None = None) -> str
 
 
 def rest(number: int, shown: int = SHOWN) -> str:
-    """ "and 3 more" of so many, the first of which are shown; "" where these are all."""
+    """ "and 3 more": what a list of ``number`` leaves out after the first ``shown``; "" where it leaves out none."""
     return f"and {number - shown} more" if number > shown else ""

@@ -1,4 +1,4 @@
-"""The text of a user's CSV: encoding, separator and names of columns, as programs and spreadsheets write them.
+"""Read the text of a user's CSV: encoding, separator and column names, as programs and spreadsheets write them.
 
 What has one meaning is read, and said in one line; anything else is an error that names the cause. Standard library
 only: tables of images and scores for ``decide`` go through it alike.

@@ -1,4 +1,4 @@
-"""Several processes that train one model together (lightning's ``ddp``): what they must agree on, and how.
+"""Training in several processes (lightning's ``ddp``): gather, broadcast and average over ranks.
 
 Each process ("rank") sees a share of every batch. Whatever decides a figure, such as thresholds, densities and
 predictions, is made from all shares, in the order in which one process alone would have seen them. With a single
@@ -39,7 +39,7 @@ def gather_numbers(value: float) -> list[float]:
     return found
 
 
-def share(weight: float) -> float:
+def loss_factor(weight: float) -> float:
     """Factor for the mean loss of this rank's images, so that the mean over ranks is the mean over all images.
 
     Args:
@@ -74,7 +74,7 @@ def sync_buffers(module: nn.Module) -> None:
             setattr(held, leaf, value.to(old.device))
 
 
-def interleaved(parts: Sequence[Sequence[T]], at_most: int | None = None) -> list[T]:
+def interleave(parts: Sequence[Sequence[T]], at_most: int | None = None) -> list[T]:
     """Shares in the order of the data set: a distributed sampler deals items out one by one.
 
     Args:
@@ -89,16 +89,16 @@ def interleaved(parts: Sequence[Sequence[T]], at_most: int | None = None) -> lis
 
 
 def gather_rows(rows: list[T], at_most: int | None = None) -> list[T]:
-    """Every rank's picklable rows on every rank, :func:`interleaved`."""
+    """Every rank's picklable rows on every rank, :func:`interleave`."""
     if world_size() == 1:
         return rows
     parts: list[Any] = [None] * world_size()
     distributed.all_gather_object(parts, rows)
-    return interleaved(parts, at_most)
+    return interleave(parts, at_most)
 
 
 def gather_batch(batch: Any, at_most: int | None = None) -> Any:
-    """A batch of all ranks, :func:`interleaved`, on the first rank; None on the others.
+    """A batch of all ranks, :func:`interleave`, on the first rank; None on the others.
 
     Args:
         batch: With attributes that are tensors (B, …), lists of B, or None; None for a rank that has none left.
@@ -128,13 +128,11 @@ def _merged(values: list[Any], at_most: int | None) -> Any:
     if any(value is None for value in values):
         return None
     if isinstance(values[0], torch.Tensor):
-        return (
-            torch.stack(interleaved([value.unbind() for value in values], at_most)) if at_most != 0 else values[0][:0]
-        )
-    return interleaved(values, at_most)
+        return torch.stack(interleave([value.unbind() for value in values], at_most)) if at_most != 0 else values[0][:0]
+    return interleave(values, at_most)
 
 
-def length(loaders: Any) -> int | None:
+def dataset_length(loaders: Any) -> int | None:
     """Images in a trainer's loader; None if it cannot be told."""
     first = loaders[0] if isinstance(loaders, (list, tuple)) and len(loaders) == 1 else loaders
     try:

@@ -1,4 +1,4 @@
-"""The colours of all pages, charts and overlays: Okabe and Ito's, which stay apart in every common colour blindness.
+"""Colours of all pages, charts and overlays: Okabe and Ito's, safe in every common colour blindness.
 
 Source: M. Okabe, K. Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/. The style sheets of the page
 and of the report write the same values out.

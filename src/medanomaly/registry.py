@@ -1,4 +1,4 @@
-"""Plugins: found by entry point, imported only when used, made known to anomalib.
+"""Find plugins by entry point, import them when used, and make them known to anomalib.
 
 A plugin is one import package with one class, named by one entry point of the group ``medanomaly.models`` or
 ``medanomaly.data``. The built-in plugins come in by the same door as anybody's.

@@ -1,4 +1,4 @@
-"""The run's seed: what ``--seed`` says, for whoever is not given a seed of its own."""
+"""The run's seed (``--seed``), for whatever is not given a seed of its own."""
 
 from __future__ import annotations
 

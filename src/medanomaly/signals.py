@@ -1,4 +1,4 @@
-"""An end by signal: between two records, not within one."""
+"""Stop on a signal between two records, not within one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grammar ``name:argument``, in which rules are written in configurations and on command lines.
+"""Parse ``name:argument``, the grammar of rules in configurations and on command lines.
 
 ``name``, ``name:0.95``, ``name:1,99``, ``name:miss=10,alarm=1`` or ``name:PATH``. Here the text is taken apart and
 numbers are read; what each name allows, and the words of the error, are its owner's.

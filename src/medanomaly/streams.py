@@ -1,4 +1,4 @@
-"""The standard streams made safe before anything else: no stream of the caller's ends a command's work.
+"""Make the standard streams safe first of all: no stream of the caller's ends a command's work.
 
 A stream may be closed (``2>&-``), its reader may go (``| head -1``), its disk may be full, and its encoding may lack
 letters of a file's name. Python answers with None for a stream, or with an exception at whichever line prints next: in

@@ -17,7 +17,8 @@ from medanomaly.decision.rules import choose_threshold
 from medanomaly.edge import Bundle, Detector
 from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.image_figures import image_metrics
-from medanomaly.export import TestedRun, export_run
+from medanomaly.export import export_run
+from medanomaly.runs import TestedRun
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from medanomaly.cli import main
 from medanomaly.edge import Detector
 from medanomaly.evidence import predictions as tables
-from medanomaly.export import TestedRun, export_run
+from medanomaly.export import export_run
+from medanomaly.runs import TestedRun
 from medanomaly.runs.rescore import batches
 
 RUNS = ("plain", "adversarial", "classifier")

@@ -11,7 +11,7 @@ from tests.conftest import write_image
 import medanomaly.data as data
 from medanomaly.cli import main
 from medanomaly.data.check_data import _auroc, check
-from medanomaly.data.image_statistics import ONE_NUMBER
+from medanomaly.data.image_statistics import IMAGE_STATISTICS
 
 RNG = np.random.default_rng(0)
 
@@ -53,7 +53,7 @@ def test_one_number_sees_what_gives_the_class_away(tree):
     numbers = check(data.Table(root=tree, image_size=16)).one_number
     assert numbers["redness"]["test"] == 1.0
     assert numbers["mean"]["test, as read"] == 1.0
-    assert set(numbers) == {*ONE_NUMBER, "file size"}
+    assert set(numbers) == {*IMAGE_STATISTICS, "file size"}
 
 
 def test_auroc_equals_scikit_learn():
@@ -68,12 +68,12 @@ def test_auroc_equals_scikit_learn():
 def test_numbers_mean_what_they_say():
     flat, noise = np.full((64, 64, 3), 0.5, np.float32), RNG.random((64, 64, 3), dtype=np.float32)
     red = flat * np.array([1, 0.5, 0.5], np.float32)
-    assert ONE_NUMBER["local contrast"](flat) > ONE_NUMBER["local contrast"](noise)
-    assert ONE_NUMBER["sharpness"](noise) > ONE_NUMBER["sharpness"](flat) == 0
-    assert ONE_NUMBER["redness"](red) == pytest.approx(np.log(2), abs=0.02)
+    assert IMAGE_STATISTICS["local contrast"](flat) > IMAGE_STATISTICS["local contrast"](noise)
+    assert IMAGE_STATISTICS["sharpness"](noise) > IMAGE_STATISTICS["sharpness"](flat) == 0
+    assert IMAGE_STATISTICS["redness"](red) == pytest.approx(np.log(2), abs=0.02)
     corners = flat.copy()
     corners[:16, :16] = 0
-    assert ONE_NUMBER["dark corners"](corners) == 0.25
+    assert IMAGE_STATISTICS["dark corners"](corners) == 0.25
 
 
 def test_command_tells_and_its_status_says_so(tree, capsys):

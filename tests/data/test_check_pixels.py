@@ -14,7 +14,7 @@ from tests.imaging.dicom_files import write_dicom
 
 import medanomaly.data as data
 from medanomaly.data.check_data import check, show
-from medanomaly.data.image_statistics import ONE_NUMBER
+from medanomaly.data.image_statistics import IMAGE_STATISTICS
 from medanomaly.data.measured_pixels import digest, shallow, stored
 from medanomaly.evidence.checks import shared_images, trivial_baseline
 from medanomaly.evidence.checks.context import Context
@@ -64,7 +64,7 @@ def test_a_window_that_hides_the_lesion_hides_it_from_no_check(tmp_path, rule, h
     by_name = {row["name"]: row["test"] for row in found["all"]}
     assert by_name["mean"] == by_name["spread"] == 1.0
     assert found["auroc"]["value"] == 1.0
-    seen = {name + trivial_baseline.SCALED for name in ONE_NUMBER}
+    seen = {name + trivial_baseline.SCALED for name in IMAGE_STATISTICS}
     assert seen <= set(by_name)
 
 
@@ -77,7 +77,7 @@ def test_as_read_is_what_the_model_gets(tmp_path, rule, view, colour):
     told = check(module).one_number
     rows = module.table[module.table["split"] == "test"]
     reading = Preprocessing((8, 8), rule, view, colour)
-    for name, number in ONE_NUMBER.items():
+    for name, number in IMAGE_STATISTICS.items():
         values = np.array([number(reading.load(path)) for path in rows["image_path"]])
         sick = rows["abnormal"].to_numpy()
         pairs = values[sick][:, None] - values[~sick][None]
@@ -92,7 +92,7 @@ def test_a_large_jpeg_is_measured_as_it_is_read(tmp_path):
     pd.DataFrame({**rows, "split": ["train", "val", *["test"] * 4]}).to_csv(tmp_path / "split.csv", index=False)
     module = data.Table(root=tmp_path, image_size=8)
     told = check(module).one_number["sharpness"]["test, as read"]
-    values = [ONE_NUMBER["sharpness"](Preprocessing((8, 8)).load(tmp_path / f"{i}.jpg")) for i in range(2, 6)]
+    values = [IMAGE_STATISTICS["sharpness"](Preprocessing((8, 8)).load(tmp_path / f"{i}.jpg")) for i in range(2, 6)]
     assert told == np.mean([values[3] > value for value in values[:3]])
 
 
@@ -101,11 +101,11 @@ def test_numbers_of_ordinary_images_are_those_of_before(tmp_path):
     path = write_image(tmp_path / "a.png", image)
     for rule in ("dtype", "chroma", "haemoglobin", "contrast:5"):
         found = trivial_baseline.of_image(read(path), Preprocessing((8, 8), rule))
-        assert found == {name: number(image.astype(np.float32) / 255) for name, number in ONE_NUMBER.items()}
+        assert found == {name: number(image.astype(np.float32) / 255) for name, number in IMAGE_STATISTICS.items()}
     found = trivial_baseline.of_image(image, Preprocessing((8, 8), "minmax"))
-    assert found["mean"] == ONE_NUMBER["mean"](image.astype(np.float32) / 255)
+    assert found["mean"] == IMAGE_STATISTICS["mean"](image.astype(np.float32) / 255)
     scaled = (image.astype(np.float32) - image.min()) / (float(image.max()) - float(image.min()))
-    assert found["mean (as scaled)"] == pytest.approx(ONE_NUMBER["mean"](scaled), abs=1e-6)
+    assert found["mean (as scaled)"] == pytest.approx(IMAGE_STATISTICS["mean"](scaled), abs=1e-6)
 
 
 def test_equal_values_under_other_windows_are_one_picture(tmp_path):

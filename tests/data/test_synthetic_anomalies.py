@@ -10,7 +10,8 @@ import torch
 from tests.conftest import write_image
 
 import medanomaly.data as data
-from medanomaly.data.synthetic_anomalies import LOCAL, Anomaly, foreign, generator
+from medanomaly.data.foreign_images import foreign
+from medanomaly.data.synthetic_anomalies import LOCAL, Anomaly, generator
 from medanomaly.imaging import ImageError, Preprocessing
 
 RNG = np.random.default_rng(0)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from medanomaly.edge.ordered_pool import ordered
+from medanomaly.edge.ordered_pool import ordered_map
 
 
 class Work:
@@ -27,7 +27,7 @@ class Work:
 @pytest.mark.parametrize(("workers", "ahead", "group"), [(1, 1, 1), (2, 32, 8), (3, 7, 2), (2, 100, 50)])
 def test_order_is_kept_and_nothing_is_lost(workers, ahead, group):
     work = Work()
-    assert list(ordered(range(500), work, workers, ahead, group)) == list(range(500))
+    assert list(ordered_map(range(500), work, workers, ahead, group)) == list(range(500))
     assert max(map(len, work.groups)) <= group
 
 
@@ -41,7 +41,7 @@ def test_a_free_thread_gets_an_item_at_once_and_busy_ones_a_group():
                 work.gate.set()
             yield item
 
-    assert list(ordered(source(), work, 1, 100, 4)) == list(range(9))
+    assert list(ordered_map(source(), work, 1, 100, 4)) == list(range(9))
     assert sorted(work.groups) == [[0], [1, 2, 3, 4], [5, 6, 7, 8]]
 
 
@@ -54,7 +54,7 @@ def test_no_more_is_held_than_ahead():
             drawn += 1
             yield drawn
 
-    outcomes = ordered(source(), Work(), 2, 20, 5)
+    outcomes = ordered_map(source(), Work(), 2, 20, 5)
     for handed in range(1, 200):
         assert next(outcomes) == handed
         assert drawn - handed < 20
@@ -70,7 +70,7 @@ def test_a_large_item_is_a_group_alone_and_counts_as_one():
             drawn += 1
             yield drawn
 
-    outcomes = ordered(source(), work, 2, 16, 4, large=lambda item: True)
+    outcomes = ordered_map(source(), work, 2, 16, 4, large=lambda item: True)
     for handed in range(1, 50):
         assert next(outcomes) == handed
         assert drawn - handed < 4
@@ -79,4 +79,4 @@ def test_a_large_item_is_a_group_alone_and_counts_as_one():
 
 
 def test_nothing_for_now_brings_out_a_group_that_is_not_full():
-    assert list(ordered([1, 2, 3, None, 4], Work(), 1, 100, 50)) == [1, 2, 3, None, 4]
+    assert list(ordered_map([1, 2, 3, None, 4], Work(), 1, 100, 50)) == [1, 2, 3, None, 4]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from medanomaly.evidence.check_caveats import (
     CHECK_CAVEATS,
     SPLIT_CAVEATS,
-    covering,
     field_of_view,
     groups,
+    occlusion,
     overfitting,
     shortcut,
     subgroups,
@@ -113,18 +113,18 @@ def cover(difference, covered=(0.55, 0.5, 0.6)):
     return {"checks": {"covering": check}}
 
 
-def test_covering_gives_a_verdict_either_way():
-    falls = covering(cover((0.33, 0.25, 0.4)))
+def test_occlusion_gives_a_verdict_either_way():
+    falls = occlusion(cover((0.33, 0.25, 0.4)))
     assert (falls["severity"], falls["title"]) == ("note", "The score falls when the lesion is covered")
     assert "20 pass with the lesion covered, 3 with the other region" in falls["text"]
     assert "Left out: 2 with no place" in falls["text"]
-    partly = covering(cover((0.1, 0.05, 0.15), (0.78, 0.75, 0.81)))
+    partly = occlusion(cover((0.1, 0.05, 0.15), (0.78, 0.75, 0.81)))
     assert (partly["severity"], "most of it stays" in partly["title"]) == ("warning", True)
     assert "something else gives the class away" in partly["text"]
-    stays = covering(cover((0.01, -0.01, 0.03)))
+    stays = occlusion(cover((0.01, -0.01, 0.03)))
     assert (stays["severity"], stays["title"]) == ("warning", "The score does not fall when the lesion is covered")
-    assert "even rises" in covering(cover((-0.1, -0.2, -0.05)))["text"]
-    assert "open" in covering(cover((0.0, None, None)))["title"]
+    assert "even rises" in occlusion(cover((-0.1, -0.2, -0.05)))["text"]
+    assert "open" in occlusion(cover((0.0, None, None)))["title"]
 
 
 def filled(check, difference, covered=(0.55, 0.5, 0.6), own=(0.5, 0.45, 0.55)):
@@ -137,8 +137,8 @@ def filled(check, difference, covered=(0.55, 0.5, 0.6), own=(0.5, 0.45, 0.55)):
 
 def test_the_comparison_with_both_classes_filled_decides():
     held_up = cover((0.01, -0.01, 0.03), (0.88, 0.85, 0.9))  # by a trace of the fill
-    assert covering(held_up)["severity"] == "warning"
-    falls = covering(filled(held_up, (0.32, 0.25, 0.4), own=(0.9, 0.85, 0.95)))
+    assert occlusion(held_up)["severity"] == "warning"
+    falls = occlusion(filled(held_up, (0.32, 0.25, 0.4), own=(0.9, 0.85, 0.95)))
     assert (falls["severity"], falls["title"]) == ("note", "The score falls when the lesion is covered")
     for said in (
         "against normal images as they are, AUROC goes from 0.900 to 0.880",
@@ -149,10 +149,10 @@ def test_the_comparison_with_both_classes_filled_decides():
     ):
         assert said in falls["text"]
     apparent = cover((0.33, 0.25, 0.4))
-    stays = covering(filled(apparent, (0.01, -0.02, 0.04), own=(0.3, 0.2, 0.4)))
+    stays = occlusion(filled(apparent, (0.01, -0.02, 0.04), own=(0.3, 0.2, 0.4)))
     assert (stays["severity"], stays["title"]) == ("warning", "The score does not fall when the lesion is covered")
     assert "The fill itself lowers scores" in stays["text"]
-    partly = covering(filled(apparent, (0.1, 0.05, 0.15), (0.77, 0.74, 0.8)))
+    partly = occlusion(filled(apparent, (0.1, 0.05, 0.15), (0.77, 0.74, 0.8)))
     assert "most of it stays" in partly["title"]
     assert "still rank above chance, 0.770" in partly["text"]
     assert "not shown that the fill itself moves scores" in partly["text"]
@@ -161,10 +161,10 @@ def test_the_comparison_with_both_classes_filled_decides():
 def test_a_fill_that_was_not_compared_is_said():
     before = cover((0.33, 0.25, 0.4))
     assert (
-        "filled likewise were not compared: a trace of the fill itself would go unnoticed" in covering(before)["text"]
+        "filled likewise were not compared: a trace of the fill itself would go unnoticed" in occlusion(before)["text"]
     )
     before["checks"]["covering"]["filled"] = {"reason": "no normal image could be filled"}
-    assert "not compared (no normal image could be filled)" in covering(before)["text"]
+    assert "not compared (no normal image could be filled)" in occlusion(before)["text"]
     assert check_cards.check_cards(before["checks"], figure(0.9), True)[0]["state"] == "good"
 
 

@@ -173,7 +173,7 @@ class Boxes(Phantom):
 
 
 def test_a_run_holds_dice_at_its_pixel_threshold_and_froc_of_boxes(tmp_path, monkeypatch):
-    monkeypatch.setattr("medanomaly.runs.evidence_writer.render", lambda *args, **kwargs: "")
+    monkeypatch.setattr("medanomaly.runs.evidence_files.render", lambda *args, **kwargs: "")
     for kind in (Phantom, Boxes):
         data = kind(root=tmp_path / "frames", train=16, val=8, test=8, image_size=16)
         model = Autoencoder(stages=2, width=4)

@@ -116,8 +116,8 @@ def test_the_card_lies_in_the_graph_without_the_files_hashes(tiny_bundle):
 
 
 def test_bundles_of_the_earlier_layout_run(tiny_run, tiny_bundle, tmp_path):
-    from medanomaly.export import TestedRun
     from medanomaly.export.convert import to_openvino
+    from medanomaly.runs import TestedRun
 
     older = Path(shutil.copytree(tiny_bundle, tmp_path / "older"))
     card = json.loads((older / "card.json").read_text())

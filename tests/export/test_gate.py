@@ -15,8 +15,9 @@ from medanomaly.cli import main
 from medanomaly.edge import Detector
 from medanomaly.evidence import predictions as tables
 from medanomaly.evidence.check_caveats import groups
-from medanomaly.export import ExportError, TestedRun, export_run, gate
+from medanomaly.export import ExportError, export_run, gate
 from medanomaly.export.moved_files import MovedFiles
+from medanomaly.runs import TestedRun
 from medanomaly.runs.rescore import batches
 from medanomaly.training.command_line import run as train
 

@@ -21,11 +21,12 @@ from medanomaly.edge import Bundle, BundleError, Detector
 from medanomaly.edge.batch.verify_bundle import verify
 from medanomaly.edge.compilation import _pinned
 from medanomaly.edge.detector import core
-from medanomaly.export import ExportError, TestedRun, export_run, quantise
+from medanomaly.export import ExportError, export_run, quantise
 from medanomaly.export import precision as reduced
 from medanomaly.export.convert import to_openvino
 from medanomaly.export.precision_loss import differences, fidelity, image_of, refitted
 from medanomaly.metrics.ranking import auroc, spearman
+from medanomaly.runs import TestedRun
 
 RNG = np.random.default_rng(0)
 BF16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")

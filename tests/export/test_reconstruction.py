@@ -16,10 +16,10 @@ from medanomaly.edge.bundle_graph import RECONSTRUCTION, raw_outputs, reconstruc
 from medanomaly.edge.detector import core
 from medanomaly.edge.input_spec import InputSpec
 from medanomaly.edge.reconstruction import Reconstructor
-from medanomaly.export import TestedRun
 from medanomaly.export.convert import finished, to_openvino
 from medanomaly.models.reconstruction import reconstruction_of
 from medanomaly.registry import get, plugins
+from medanomaly.runs import TestedRun
 
 POINT = {"threshold": 0.5, "scale": 0.1, "pixel": {"threshold": 0.25, "scale": 0.05}}
 RNG = np.random.default_rng(0)

@@ -18,8 +18,8 @@ from medanomaly.models.backbone import (
     BackboneError,
     WeightsInCheckpoint,
     classifier_network,
+    deepest_layer,
     feature_network,
-    layer_for,
     reductions,
 )
 
@@ -179,7 +179,7 @@ def test_the_mean_of_the_class_maps_is_the_logit():
 
 @pytest.mark.parametrize(("size", "layer"), [(28, 0), (56, 1), (64, 1), (96, 2), (128, 2), (224, 3)])
 def test_small_images_take_shallow_layers(size, layer):
-    assert layer_for(LITE, size) == layer
+    assert deepest_layer(LITE, size) == layer
     assert size // reductions(LITE)[layer] >= 12
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from medanomaly.models.blocks import ConvAutoencoder, GroupNorm, conv_block, dense_side
+from medanomaly.models.blocks import ConvAutoencoder, GroupNorm, conv_block, dense_image_side
 
 
 @pytest.mark.parametrize("size", [(28, 28), (50, 41), (64, 64)])
@@ -40,7 +40,7 @@ def test_wrong_options_are_named():
     with pytest.raises(ValueError, match="stages=0"):
         ConvAutoencoder(stages=0)
     with pytest.raises(ValueError, match="code must be one of"):
-        dense_side("flat", 28)
+        dense_image_side("flat", 28)
     with pytest.raises(ValueError, match="needs model.init_args.image_size"):
-        dense_side("dense", None)
-    assert dense_side("spatial", 28) is None
+        dense_image_side("dense", None)
+    assert dense_image_side("spatial", 28) is None

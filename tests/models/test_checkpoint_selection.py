@@ -27,7 +27,7 @@ from medanomaly.models.module import MedicalModel
 @pytest.fixture(autouse=True)
 def no_report(monkeypatch):
     """Drawing the page takes longer than these trainings."""
-    monkeypatch.setattr("medanomaly.runs.evidence_writer.render", lambda *args, **kwargs: "")
+    monkeypatch.setattr("medanomaly.runs.evidence_files.render", lambda *args, **kwargs: "")
 
 
 class Shades(MedicalDataModule):

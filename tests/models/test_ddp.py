@@ -16,8 +16,8 @@ import torch
 from lightning import Callback, Trainer
 
 from medanomaly import distributed as ranks
-from medanomaly.export import TestedRun
 from medanomaly.registry import plugins
+from medanomaly.runs import TestedRun
 
 ROOT = Path(__file__).parents[2]
 #: These sources, and not those that happen to be installed.
@@ -149,14 +149,14 @@ def test_two_processes_hold_the_same_and_one_process_makes_the_same_of_it(name, 
 
 
 def test_shares_are_put_back_in_order():
-    assert ranks.interleaved([[0, 2, 4], [1, 3]]) == [0, 1, 2, 3, 4]
-    assert ranks.interleaved([[0, 2, 4], [1, 3, 0]], at_most=5) == [0, 1, 2, 3, 4]
+    assert ranks.interleave([[0, 2, 4], [1, 3]]) == [0, 1, 2, 3, 4]
+    assert ranks.interleave([[0, 2, 4], [1, 3, 0]], at_most=5) == [0, 1, 2, 3, 4]
 
 
 def test_alone_nothing_changes():
     rows = [1, 2]
     assert ranks.gather_rows(rows) is rows
-    assert (ranks.world_size(), ranks.rank(), ranks.share(3.0), ranks.gather_numbers(3)) == (1, 0, 1.0, [3])
+    assert (ranks.world_size(), ranks.rank(), ranks.loss_factor(3.0), ranks.gather_numbers(3)) == (1, 0, 1.0, [3])
     value = torch.rand(4, 2)
     assert torch.equal(ranks.batch_mean(value), value.mean(dim=0, keepdim=True))
 
@@ -167,7 +167,7 @@ def worker(number: int, folder: str) -> None:
     value = torch.arange(10.0).reshape(5, 2)
     weight = torch.nn.Parameter(torch.ones(2))
     mine = (value[:3] if number == 0 else value[3:]) * weight
-    loss = ranks.share(len(mine)) * ((mine - ranks.batch_mean(mine)) ** 2).mean()
+    loss = ranks.loss_factor(len(mine)) * ((mine - ranks.batch_mean(mine)) ** 2).mean()
     loss.backward()
     ranks.mean_gradients([weight])
     module = torch.nn.Module()

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from medanomaly_autoencoder import Autoencoder
+from medanomaly_autoencoder.keras_blog import StudyAutoencoder
 from medanomaly_autoencoder.noise import noisy
-from medanomaly_autoencoder.study import StudyAutoencoder
 
 
 def test_the_studys_network_is_that_of_the_keras_blog():

@@ -106,7 +106,7 @@ def test_capsule_unseen_split_needs_its_file(tmp_path):
     ],
 )
 def test_malaria_names(name, slide, patient):
-    from medanomaly_malaria_cells.names import patient_of, slide_of
+    from medanomaly_malaria_cells.file_names import patient_of, slide_of
 
     assert (slide_of(f"x/{name}"), patient_of(name)) == (slide, patient)
 

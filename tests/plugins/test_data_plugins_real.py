@@ -37,7 +37,7 @@ def test_the_published_protocol_is_kept(real_data, name):
 
 
 def test_every_malaria_slide_is_read_from_its_name(real_data):
-    from medanomaly_malaria_cells.names import patient_of, slide_of
+    from medanomaly_malaria_cells.file_names import patient_of, slide_of
 
     listed = pd.read_csv(real_data / "malaria_cells" / "split.csv", dtype=str)
     assert listed["path"].map(slide_of).equals(listed["group"])

@@ -179,7 +179,7 @@ def test_mias_in_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
 
 def test_mias_films_that_are_there_twice_are_refused(tmp_path):
     write_image(mias_tree(tmp_path) / "png" / "mdb003.png", GREY)
-    with pytest.raises(TableError, match=r"mdb003.*bear the same name"):
+    with pytest.raises(TableError, match=r"mdb003.*have the same name"):
         _ = data.Mammography(root=tmp_path).table
 
 

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from medanomaly_variational_autoencoder import VariationalAutoencoder
-from medanomaly_variational_autoencoder.context import hidden
+from medanomaly_variational_autoencoder.context_encoding import hidden
 from medanomaly_variational_autoencoder.torch_model import kl_map
 
 SMALL = {"stages": 2, "width": 4, "latent": 3}

@@ -106,7 +106,7 @@ def test_a_changed_configuration_makes_a_cell_stale(home):
 def test_tables_name_the_number_with_its_direction_and_where_it_was_chosen(home):
     keep()
     assert "| 0.853 low local contrast |" in results.table(["ae_cells"], [0])
-    assert "| one number an image | 0.853 low local contrast |" in results.summary([0])
+    assert "| trivial baseline | 0.853 low local contrast |" in results.summary([0])
     keep(one={**ONE, "direction": "high", "chosen_on": "test"})
     assert "| 0.853 local contrast (chosen on the test) |" in results.table(["ae_cells"], [0])
     keep(one={**ONE, "settled": False})
@@ -149,7 +149,7 @@ def described(tiny_run, tmp_path_factory):
     return results.describe(tiny_run, work / "a"), evidence, results.describe(low, work / "b")
 
 
-def test_the_one_number_is_the_reports_own_choice_on_validation(described):
+def test_the_baseline_is_the_reports_own_choice_on_validation(described):
     cell, evidence, _ = described
     one, check = cell["one_number"], evidence["checks"]["one_number"]
     assert check["chosen_on"] == "validation"
@@ -161,7 +161,7 @@ def test_the_one_number_is_the_reports_own_choice_on_validation(described):
     assert [row["name"] for row in one["all"]] == [row["name"] for row in check["all"]]
 
 
-def test_the_one_number_is_turned_where_low_is_abnormal(described, tiny_run):
+def test_the_baseline_is_turned_where_low_is_abnormal(described, tiny_run):
     cell, evidence, low = described
     rows = {row["name"]: row["test"] for row in evidence["checks"]["one_number"]["all"]}
     assert low["one_number"]["auroc"] == pytest.approx(1 - rows["sharpness"])

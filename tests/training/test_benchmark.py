@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from medanomaly.cli import main
-from medanomaly.runs import evidence_writer
+from medanomaly.runs import evidence_files
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def jobs(tmp_path, monkeypatch):
 
 
 def test_what_fails_after_a_test_is_named_and_the_tests_stay(jobs, monkeypatch, capfd):
-    made = evidence_writer.render
+    made = evidence_files.render
     calls: list[int] = []
 
     def once(*args, **kwargs):
@@ -43,7 +43,7 @@ def test_what_fails_after_a_test_is_named_and_the_tests_stay(jobs, monkeypatch, 
             raise RuntimeError("broken page")
         return made(*args, **kwargs)
 
-    monkeypatch.setattr(evidence_writer, "render", once)
+    monkeypatch.setattr(evidence_files, "render", once)
     status, table = jobs(max_epochs=1)
     assert status == 1
     assert table["failed"].tolist() == [1, 0]

@@ -38,7 +38,7 @@ def test_every_configuration_builds_its_model_and_data(config, tmp_path, monkeyp
 def test_predict_refuses_images_that_another_reader_read(tiny_run, tmp_path):
     from anomalib.engine import Engine
 
-    from medanomaly.export import TestedRun
+    from medanomaly.runs import TestedRun
 
     model = TestedRun.load(tiny_run).model
     image = next((tiny_run.parents[3] / "frames").rglob("*.png"))

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.evidence import predictions as tables
-from medanomaly.export import TestedRun
+from medanomaly.runs import TestedRun
 from medanomaly.training.command_line import run as command
 
 

@@ -43,8 +43,8 @@ def codes(run: Tested, seed: int = 0) -> dict[str, list[list[float]]]:
     # Here, because a page is written from cells without torch.
     import torch
 
-    from medanomaly.export import TestedRun
     from medanomaly.models.module import pixels
+    from medanomaly.runs import TestedRun
 
     loaded, rng = TestedRun.load(run.folder), np.random.default_rng(seed)
     module, network = loaded.datamodule(), loaded.model.model

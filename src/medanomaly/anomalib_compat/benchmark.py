@@ -1,4 +1,4 @@
-"""The parts of anomalib's benchmark; its documentation names the command alone."""
+"""Parts of anomalib's benchmark that its documentation does not name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How anomalib reads a checkpoint without running what is in it; its documentation does not name these."""
+"""Read a checkpoint as anomalib does, without running code in it; its documentation does not name these."""
 
 from anomalib.engine.plugins import AnomalibCheckpointIO
 from anomalib.utils.serialization import anomalib_safe_globals

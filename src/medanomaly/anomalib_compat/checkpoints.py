@@ -1,4 +1,4 @@
-"""What lightning and anomalib put into a checkpoint, and how far a training came."""
+"""Keys that lightning and anomalib put into a checkpoint, and how far its training came."""
 
 from __future__ import annotations
 

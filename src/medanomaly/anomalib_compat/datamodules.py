@@ -1,4 +1,4 @@
-"""anomalib's data module and data set for images whose splits and table are made by us."""
+"""anomalib's data module and data set, for images whose table and splits we make."""
 
 from __future__ import annotations
 

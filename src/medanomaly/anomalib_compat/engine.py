@@ -1,4 +1,4 @@
-"""anomalib's engine with public places for what ours does otherwise."""
+"""anomalib's engine, with public methods for what ours overrides."""
 
 from __future__ import annotations
 

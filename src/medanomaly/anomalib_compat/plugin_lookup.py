@@ -1,4 +1,4 @@
-"""How anomalib finds the class behind a name: by lists and functions that we extend."""
+"""Make anomalib find our plugins' classes by name: extends its lists and functions."""
 
 from __future__ import annotations
 

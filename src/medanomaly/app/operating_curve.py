@@ -1,4 +1,4 @@
-"""The operating point as a question that can be changed, with what each answer costs on the other side."""
+"""The trade-off at each operating point: what fewer misses cost in false alarms, and the other way round."""
 
 from __future__ import annotations
 

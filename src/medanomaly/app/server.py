@@ -1,4 +1,4 @@
-"""``medanomaly app``: check everything that can be wrong, then hand over to Streamlit's server."""
+"""``medanomaly app``: check everything that can be wrong, then start Streamlit's server."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--address",
         default="127.0.0.1",
-        help="network address; any other than the default lets others on the network in, without a password",
+        help="network address; the default admits this machine alone, any other the network, without a password",
     )
     parser.add_argument(
         "--marks",

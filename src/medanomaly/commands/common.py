@@ -1,4 +1,4 @@
-"""What commands share: how their errors end, what they need to be installed, and a quiet log."""
+"""Shared by commands: one-line errors, the hint for a missing install, a quiet log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``medanomaly compare``: runs against one another on the images they share."""
+"""``medanomaly compare``: compare runs on the images they share."""
 
 from __future__ import annotations
 

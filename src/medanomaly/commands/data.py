@@ -1,4 +1,4 @@
-"""``medanomaly data``: is a data set fit to be trained on."""
+"""``medanomaly data check``: check whether a data set is fit for training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     check = actions.add_parser(
         "check",
-        help="counts, sizes, duplicates, leaks, and what one number an image tells",
+        help="counts, sizes, duplicates, leaks, and how well single image statistics rank",
         description="Read every image of a configuration's data and report on it.",
         epilog="Exit status: 0 fit for use; 1 a leak between splits or unreadable images; 2 the table or an option is "
         "wrong.",

@@ -1,4 +1,4 @@
-"""``medanomaly decide``: another operating point for a tested run or a bundle, without training it again."""
+"""``medanomaly decide``: choose another operating point for a tested run or a bundle, without training it again."""
 
 from __future__ import annotations
 

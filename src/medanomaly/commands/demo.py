@@ -1,4 +1,4 @@
-"""``medanomaly demo``: the whole path on drawn frames, with every figure in one file."""
+"""``medanomaly demo``: run the whole path on drawn frames, with every figure in one file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def demo(out: Path) -> int:
     """
     with training_install():
         from medanomaly.edge.batch.infer_inputs import infer
-        from medanomaly.export import TestedRun, export_run
+        from medanomaly.export import export_run
+        from medanomaly.runs import TestedRun
         from medanomaly.training.command_line import run as anomalib_command
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The option ``--device``: OpenVINO's own message for an unknown one is four lines of its source files."""
+"""The option ``--device``, with a short message for an unknown one in place of OpenVINO's four lines."""
 
 from __future__ import annotations
 

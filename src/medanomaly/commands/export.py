@@ -1,4 +1,4 @@
-"""``medanomaly export``: a tested run as an OpenVINO bundle."""
+"""``medanomaly export``: export a tested run as an OpenVINO bundle."""
 
 from __future__ import annotations
 

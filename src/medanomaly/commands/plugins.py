@@ -1,4 +1,4 @@
-"""``medanomaly plugins``: what is installed, and whether it can be used."""
+"""``medanomaly plugins``: list what is installed, and check whether it can be used."""
 
 from __future__ import annotations
 

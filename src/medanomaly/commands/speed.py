@@ -1,4 +1,4 @@
-"""``medanomaly speed``: speed and memory of a bundle on this machine, beside other engines."""
+"""``medanomaly speed``: measure speed and memory of a bundle on this machine, beside other engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``medanomaly verify``: is a bundle whole, and does it give here what it gave at the export."""
+"""``medanomaly verify``: check that a bundle is whole and gives the scores here that it gave at the export."""
 
 from __future__ import annotations
 

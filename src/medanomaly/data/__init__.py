@@ -1,4 +1,9 @@
-"""The sample table and its data module; and ``medanomaly.data.<Name>``, the address of every data plugin."""
+"""The sample table and its data module; and ``medanomaly.data.<Name>``, the address of every data plugin.
+
+Look first into :mod:`.datamodule` (``MedicalDataModule``, the base of every plugin) and :mod:`.table` (the columns).
+:mod:`.csv_table` and :mod:`.find_files` make tables, :mod:`.splits` deals groups into splits, :mod:`.image_cache` keeps
+images, and :mod:`.check_data` is ``medanomaly data check``.
+"""
 # ruff: noqa: F401 (names for type checkers; __getattr__ gives them out)
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""A split's images on disk as a folder that is whole or refused: arrays, a record, and a digest of every file.
+"""Store a split's images on disk: a folder of arrays with a record and a SHA-256 of each file; damage is refused.
 
 A memory-mapped array is read without a look at it: what a disk, a copy or another program overwrote would be trained
 on. So each file's SHA-256 is taken when the folder is finished, and compared when it is opened.

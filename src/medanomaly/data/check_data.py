@@ -1,4 +1,4 @@
-"""``medanomaly data check``: what a careful person would want to know of a data set before training on it."""
+"""``medanomaly data check``: counts, sizes, duplicates, leaks and image statistics of a data set before training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medanomaly.data.check_report import Report
 from medanomaly.data.check_summary import show, written
 from medanomaly.data.datamodule import MedicalDataModule
 from medanomaly.data.dataset import RowReader
-from medanomaly.data.image_statistics import ONE_NUMBER
+from medanomaly.data.image_statistics import IMAGE_STATISTICS
 from medanomaly.data.measured_pixels import digest, pictures, shallow, stored
 from medanomaly.data.table import counts
 from medanomaly.imaging import ImageError
@@ -62,7 +62,7 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
             # Of DICOM alone, whose grey values are floats, a window may show something else.
             shown = picture(path, True) if reading.voi and kept.pixels.dtype == np.float32 else kept
             frame = whole.native(shown, path)
-            full = {name: number(frame) for name, number in ONE_NUMBER.items()}
+            full = {name: statistic(frame) for name, statistic in IMAGE_STATISTICS.items()}
             read, mask = as_read(row)
             if mask is not None and not mask.any():
                 empty.append(as_read.mask_paths[row])
@@ -77,7 +77,7 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
             f"{kept.shape[1]}×{kept.shape[0]}",
             str(kept.pixels.dtype),
             full,
-            {name: number(read) for name, number in ONE_NUMBER.items()},
+            {name: statistic(read) for name, statistic in IMAGE_STATISTICS.items()},
         )
 
     with ThreadPoolExecutor(2) as pool:
@@ -102,7 +102,7 @@ def check(module: MedicalDataModule, progress: bool = False) -> Report:
         else:
             same.setdefault(outcome.digest, []).append((path, split))
     report.duplicates = [images for images in same.values() if len(images) > 1]
-    report.one_number = _one_number(table, good)
+    report.one_number = _image_statistics(table, good)
     return report
 
 
@@ -113,17 +113,17 @@ def _file_size(path: str) -> float | None:
         return None
 
 
-def _one_number(table: pd.DataFrame, good: list[tuple[int, _Seen]]) -> dict[str, dict[str, float | None]]:
+def _image_statistics(table: pd.DataFrame, good: list[tuple[int, _Seen]]) -> dict[str, dict[str, float | None]]:
     rows = [row for row, _ in good]
     abnormal = table["abnormal"].to_numpy(dtype=bool)[rows]
     test = (table["split"] == "test").to_numpy()[rows]
     found: dict[str, dict[str, float | None]] = {}
-    for name in [*ONE_NUMBER, "file size"]:
+    for name in [*IMAGE_STATISTICS, "file size"]:
         if any(name not in outcome.full for _, outcome in good):
             continue
         full = np.array([outcome.full[name] for _, outcome in good])
         found[name] = {"test": _auroc(full[test], abnormal[test]), "all": _auroc(full, abnormal)}
-        if name in ONE_NUMBER:
+        if name in IMAGE_STATISTICS:
             read = np.array([outcome.read[name] for _, outcome in good])
             found[name]["test, as read"] = _auroc(read[test], abnormal[test])
     return found

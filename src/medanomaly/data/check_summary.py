@@ -1,4 +1,4 @@
-"""What ``medanomaly data check`` prints: for people, or as JSON. Names from files are text, never markup."""
+"""Print the report of ``medanomaly data check``, or write it as JSON. Names from files are text, never markup."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ def show(report: Report, console: Console) -> None:
     for title, counter in (("Sizes", report.sizes), ("Stored as", report.depths)):
         most = ", ".join(f"{name} ({number})" for name, number in counter.most_common(5))
         console.print(f"{title}: {', '.join(filter(None, [most, rest(len(counter), 5)]))}")
-    numbers = Table("number", "test", "test, as read", "all images", title_justify="left")
-    numbers.title = "AUROC of one number an image (0.5: tells nothing; far from 0.5 either way: a model must beat it)"
+    statistics = Table("statistic", "test", "test, as read", "all images", title_justify="left")
+    statistics.title = (
+        "AUROC of image statistics (0.5: no better than chance; far from 0.5 either way: a model must beat it)"
+    )
     for name, values in report.one_number.items():
         shown = [values.get(column) for column in ("test", "test, as read", "all")]
-        numbers.add_row(name, *("–" if value is None else f"{value:.2f}" for value in shown))
-    console.print(numbers)
+        statistics.add_row(name, *("–" if value is None else f"{value:.2f}" for value in shown))
+    console.print(statistics)
     within = [same for same in report.duplicates if same not in report.leaks]
     _show_duplicates(console, within, "inside one split")
     _show_duplicates(console, report.leaks, "ACROSS splits: a leak")

@@ -1,4 +1,4 @@
-"""Reading a CSV as a sample table: every cell as text, every line accounted for, every file found."""
+"""Read a CSV as a sample table: every cell as text, every line accounted for, every file found."""
 
 from __future__ import annotations
 

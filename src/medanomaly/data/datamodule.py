@@ -14,8 +14,9 @@ from torchvision.transforms.v2 import Transform
 from medanomaly import seeds
 from medanomaly.data import synthetic_anomalies as anomalies
 from medanomaly.data import table as tables
+from medanomaly.data.cache_key import cache_key
 from medanomaly.data.dataset import MedicalDataset, RowReader
-from medanomaly.data.image_cache import CachedImages, key_of, stamp
+from medanomaly.data.image_cache import CachedImages
 from medanomaly.data.loaders import TableLoaders
 from medanomaly.data.plugin_table import DataError, PluginFailedError, listed
 from medanomaly.data.renamed_options import RENAMED, resolved
@@ -49,7 +50,7 @@ class MedicalDataModule(TableLoaders):
         eval_batch_size: Images in a validation or test batch.
         num_workers: Processes that read images. Not used where all images are kept and nothing augments them: there
             they would only copy.
-        cache_mb: Keep a split's images in memory if it needs at most so many MiB.
+        cache_mb: Largest split, in MiB, whose images are kept in memory.
         cache_dir: Folder where a split that does not fit is kept as it was read, for later runs too; None for nowhere.
         seed: Seed of splits and of synthetic anomalies; None for the command's ``--seed``, 0 where there is none.
         train_augmentations: A torchvision v2 transform applied to training images.
@@ -263,43 +264,14 @@ class MedicalDataModule(TableLoaders):
         """The split's images, shared by all its data sets, and the number of each path in them."""
         if split not in self._images:
             reader = self._reader(rows, masks)
-            key = partial(self._key, reader)
+            key = partial(cache_key, reader, self.hparams, type(self))
             images = CachedImages(reader, len(rows), self.reading.size, masks, self.cache_bytes, self.cache_dir, key)
             self._images[split] = ({path: i for i, path in enumerate(rows["image_path"])}, images)
         return self._images[split]
 
-    def _key(self, reader: RowReader) -> str | None:
-        """What a reader's images depend on; None where a change of a file could not be noticed."""
-        stamps = [(source, stamp(source) if source else "") for source in reader.sources()]
-        if any(found is None for _, found in stamps):
-            return None
-        options: dict[str, str] = {}
-        if reader.decode is not None:  # what the plugin's decoding depends on is known to it alone
-            options = {name: str(value) for name, value in self.hparams.items() if name not in _NOT_PIXELS}
-            options["class"] = f"{type(self).__module__}.{type(self).__qualname__}"
-        return key_of(self.reading.to_dict(), reader.masks, reader.synthetic(), reader.seed, options, stamps)
-
     def make_splits(self) -> None:
         """The three data sets, as the sample table deals them: by group, where anomalib would part one by image."""
         self.train_data, self.val_data, self.test_data = (self.subset(name) for name in tables.SPLITS)
-
-
-#: Options that change no pixel of any image, or are told apart beside it.
-_NOT_PIXELS = frozenset(
-    {
-        "root",
-        "train_batch_size",
-        "eval_batch_size",
-        "num_workers",
-        "cache_mb",
-        "cache_dir",
-        "on_error",
-        "training",
-        "validation",
-        "contamination",
-        *RENAMED.values(),
-    }
-)
 
 
 def _has_masks(table: pd.DataFrame) -> bool:

@@ -1,4 +1,4 @@
-"""Images of one split as anomalib's batches."""
+"""Read the rows of one split, and give them to anomalib as batches."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import torch
 from anomalib.data import ImageBatch, ImageItem
 
 from medanomaly.anomalib_compat.datamodules import OwnTable
+from medanomaly.data.foreign_images import foreign_files
 from medanomaly.data.image_cache import CachedImages, Pair
-from medanomaly.data.synthetic_anomalies import Anomaly, foreign_files, generator
+from medanomaly.data.synthetic_anomalies import Anomaly, generator
 from medanomaly.imaging import Preprocessing, decode_mask, several
 
 
@@ -64,7 +65,7 @@ class RowReader:
         return image, mask if self.masks else None
 
     def sources(self) -> list[str]:
-        """Every file or address that the pixels come from; of an synthetic anomaly, what it is made from."""
+        """Every file or address that the pixels come from; of a synthetic anomaly, what it is made from."""
         made = self._synthetic or [("", "", 0)] * len(self.paths)
         found = []
         for path, mask_path, (anomaly, of, _) in zip(self.paths, self.mask_paths, made, strict=True):
@@ -86,7 +87,7 @@ class RowReader:
 
 
 class MedicalDataset(OwnTable):
-    """The rows of one split, read through one :class:`~medanomaly.imaging.Reading`.
+    """The rows of one split, read through one :class:`~medanomaly.imaging.Preprocessing`.
 
     Args:
         table: Completed sample table, this split's rows only.

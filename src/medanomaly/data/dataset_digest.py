@@ -1,4 +1,4 @@
-"""A digest of what a data module reads, so that a figure can say which data it was measured on."""
+"""Hash what a data module reads (``split_sha256``), so that a figure says which data it was measured on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from medanomaly.data.synthetic_anomalies import foreign_files
+from medanomaly.data.foreign_images import foreign_files
 from medanomaly.data.table import TableError
 from medanomaly.files import sha256
 from medanomaly.imaging import joined, several

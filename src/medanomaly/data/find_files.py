@@ -1,4 +1,4 @@
-"""Finding images, folders and masks, for data plugins."""
+"""Find images, folders and masks below a folder, for data plugins."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def by_stem(paths: Iterable[Path]) -> dict[str, Path]:
     """Files by name without suffix.
 
     Raises:
-        TableError: if two bear the same name, because it would be chance which one is used.
+        TableError: if two have the same name: chance would decide which one is used.
     """
     found: dict[str, Path] = {}
     for path in paths:
         other = found.setdefault(path.stem, path)
         if other != path:
-            raise TableError(f"{other} and {path} bear the same name. Move one of them out of the data's folder.")
+            raise TableError(f"{other} and {path} have the same name. Move one of them out of the data's folder.")
     return found
 
 
@@ -96,7 +96,7 @@ def paired_masks(paths: Sequence[Path], folder: Path) -> list[str]:
         Paths of the masks, in the order of ``paths``.
 
     Raises:
-        TableError: if an image has no mask, or several masks bear its numbers; lists the images.
+        TableError: if an image has no mask, or several masks have its numbers; lists the images.
     """
     same_name = by_stem(images(folder))
     by_numbers: dict[tuple[int, ...], list[Path]] = {}

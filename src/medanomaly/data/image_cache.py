@@ -1,10 +1,8 @@
-"""The images of a split, read once: kept in memory where they fit, else in a memory-mapped file on disk."""
+"""Cache the images of a split: in memory where they fit, else in a memory-mapped file on disk."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
 import shutil
 import sys
@@ -235,31 +233,3 @@ class CachedImages:
             raise OSError(str(error)) from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
-
-
-def key_of(*parts: object) -> str:
-    """A name (40 hex digits) that changes when any part does, or the code that reads images.
-
-    Args:
-        parts: JSON values.
-    """
-    import cv2
-
-    from medanomaly import imaging
-
-    digest = hashlib.sha256(f"{cv2.__version__} {np.__version__}".encode())
-    here = Path(__file__)
-    for file in [*sorted(Path(imaging.__file__).parent.glob("*.py")), here.with_name("synthetic_anomalies.py")]:
-        digest.update(file.read_bytes())
-    digest.update(json.dumps(parts, sort_keys=True).encode())
-    return digest.hexdigest()[:40]
-
-
-def stamp(address: str) -> str | None:
-    """Size and time of change of an image's file, or of the archive before ``#``; None where there is neither."""
-    for path in (address, address.rpartition("#")[0]):
-        if path:
-            with contextlib.suppress(OSError):
-                status = Path(path).stat()
-                return f"{status.st_size}:{status.st_mtime_ns}"
-    return None

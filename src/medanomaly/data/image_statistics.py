@@ -1,4 +1,4 @@
-"""One number an image: what a model has to beat, and how a data set gives itself away."""
+"""Image statistics: one number an image without a model, such as its mean or redness. A model has to rank better."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def dark_corners(image: np.ndarray) -> float:
 
 
 #: Name to function of an image (H, W, 3), float32 in [0, 1].
-ONE_NUMBER: dict[str, Callable[[np.ndarray], float]] = {
+IMAGE_STATISTICS: dict[str, Callable[[np.ndarray], float]] = {
     "mean": mean,
     "spread": spread,
     "local contrast": local_contrast,
@@ -65,5 +65,5 @@ ONE_NUMBER: dict[str, Callable[[np.ndarray], float]] = {
     "dark corners": dark_corners,
 }
 
-#: Behind the names of numbers that are taken of what an intensity rule shows, beside those of the data.
+#: Behind the names of statistics that are taken of what an intensity rule shows, beside those of the data.
 SCALED = " (as scaled)"

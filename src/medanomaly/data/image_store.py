@@ -1,4 +1,4 @@
-"""Images and masks of one size as two arrays, in memory or memory-mapped files; one channel while all are grey."""
+"""Arrays of a cached split: images and masks of one size, in memory or memory-mapped; one channel while grey."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CHUNK = 64
 
 
 def nbytes(number: int, size: tuple[int, int], channels: int, masks: bool) -> int:
-    """Bytes that so many images of ``size`` (H, W) need."""
+    """Bytes that ``number`` images of ``size`` (H, W) need."""
     return number * size[0] * size[1] * (4 * channels + int(masks))
 
 

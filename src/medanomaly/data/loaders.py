@@ -1,4 +1,4 @@
-"""Loaders of a data module whose splits stand in its sample table."""
+"""Data loaders of a data module whose splits stand in its sample table."""
 
 from __future__ import annotations
 

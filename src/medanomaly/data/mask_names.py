@@ -1,4 +1,4 @@
-"""What a file's name says of its image or mask: ``benign (1)_mask_1.png`` is a mask of ``benign (1).png``."""
+"""Parse mask file names: ``benign (1)_mask_1.png`` is a mask of ``benign (1).png``."""
 
 from __future__ import annotations
 

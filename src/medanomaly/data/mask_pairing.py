@@ -1,4 +1,4 @@
-"""Which masks belong to which images, by their names and folders; nothing is paired by chance, and nothing is lost."""
+"""Pair masks with images by names and folders; what fits no image, or several, is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image's pixels for measurements without a model: those that its reading starts from, and those that are stored.
+"""Pixels for image statistics and duplicates: as stored, and as the intensity rule takes them.
 
 A file's own window is part of neither, unless the reading's intensity rule starts from what the window shows: what a
 window cuts off, the model may see.
@@ -72,7 +72,7 @@ def plain_and_scaled(picture: DecodedImage, reading: Preprocessing, name: str) -
     """A picture in the field of view that the model sees, at its own size and in its own colours.
 
     Args:
-        picture: As the reading's rule takes it, see :attr:`medanomaly.imaging.Reading.voi`.
+        picture: As the reading's rule takes it, see :attr:`medanomaly.imaging.Preprocessing.voi`.
         reading: How the model sees it.
         name: What errors call it.
 

@@ -1,4 +1,4 @@
-"""pandas keeps text so that any file name fits.
+"""Make pandas keep text so that any file name fits.
 
 A name is bytes to Linux. Those that are no UTF-8, as in archives from older Windows machines, stand in Python's text as
 lone surrogates, which pandas 3 refuses where it keeps text in Arrow's arrays (``'utf-8' codec can't encode …``). Its

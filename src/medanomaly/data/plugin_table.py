@@ -1,4 +1,4 @@
-"""The sample table of a data module: what its plugin lists, completed and checked; a plugin's failure named as such."""
+"""Make the sample table of a data module: list by the plugin, complete, check; a plugin's failure is named as such."""
 
 from __future__ import annotations
 

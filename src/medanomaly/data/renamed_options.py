@@ -1,4 +1,4 @@
-"""Options of data modules that have another name than in version 0.1.0; the old one works for one release."""
+"""Options of data modules with another name than in version 0.1.0; the old one works for one release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must stand in a sample table's cells, and which spellings mean one class or one group.
+"""Check required cells of a sample table, and unify spellings of one class or one group.
 
 A label that is missing is no label: to count such an image as diseased, because it is not called normal, moves
 thresholds and figures without a word. A group that is missing would make one patient of all, or none.

@@ -1,4 +1,4 @@
-"""Columns that the toolkit adds to a sample table, and a user's columns of the same names."""
+"""Columns that the toolkit adds to a sample table; a user's columns of the same names are renamed."""
 
 from __future__ import annotations
 

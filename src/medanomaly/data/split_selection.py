@@ -1,4 +1,4 @@
-"""Which rows of the sample table the model gets: normals alone, labelled images, or normals with some contamination."""
+"""Select the rows of each split that the model gets: normals alone, labelled images, or some contamination."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dealing whole groups into train, val and test.
+"""Deal whole groups (patients, videos) into train, val and test.
 
 Three ways, for three kinds of data: :func:`split_by_group` for one-class training, :func:`deal_groups` where nearly
 every group holds both classes, :func:`carve_validation` where a publisher gives train and test. Published splits hang

@@ -126,7 +126,7 @@ def check(table: pd.DataFrame, normal: Collection[str]) -> None:
     unknown = table.loc[~table["split"].isin(SPLITS)]
     if len(unknown):
         problems.append(
-            f"{len(unknown)} rows have a split other than train, val, test: "
+            f"{len(unknown)} rows have a split that is not train, val or test: "
             + some([f"{r.image_path} ('{r.split}')" for r in unknown.itertuples()])
         )
     spans = table.groupby("group")["split"].agg(lambda s: sorted(set(s)))

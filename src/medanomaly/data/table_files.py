@@ -1,4 +1,4 @@
-"""The files that a table names, below the data's folder: as they are written, or as another system would write them."""
+"""Find the files that a table names, below the data's folder, also where another system wrote the paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What caveats and checks are told with: a record, a figure with its interval, a list, a check if it was made."""
+"""Helpers for the text of caveats and checks: a record, a figure with its interval, a list."""
 
 from __future__ import annotations
 

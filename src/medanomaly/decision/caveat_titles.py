@@ -1,4 +1,4 @@
-"""Titles of caveats that said something else than they meant, as runs and bundles of earlier versions hold them."""
+"""Correct titles of caveats that runs and bundles of earlier versions hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""P-values from the scores of normal validation images."""
+"""P-values of new scores from the scores of normal validation images (conformal)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorded operating point at work: the one formula of the edge, the evidence and ``medanomaly decide``."""
+"""Decide on a raw score by a recorded operating point: one formula for edge, evidence and ``medanomaly decide``."""
 
 from __future__ import annotations
 

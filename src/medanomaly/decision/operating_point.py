@@ -1,9 +1,9 @@
-"""The operating point as anomalib's post-processor."""
+"""``OperatingPoint``, anomalib's post-processor with a threshold rule: fits on validation, decides on the test."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,20 +17,7 @@ from medanomaly.decision.decision_function import record
 from medanomaly.decision.packed_scores import pack_scores, unpack_scores
 from medanomaly.decision.rules import RULES, Fitted, RuleError, Value, check_rule, fit, question
 from medanomaly.decision.score import ranking_score, to_unit
-
-#: Pixels of one image that take part in choosing the pixel threshold: all of a 128 px map, an even sample of larger.
-_PIXELS_PER_IMAGE = 16_384
-
-
-class _Seen(NamedTuple):
-    """What is kept of a validation image: score and label (), parts (p,), sampled pixels and their truth (k,)."""
-
-    score: np.floating
-    abnormal: np.bool_
-    path: str
-    parts: np.ndarray | None
-    pixels: np.ndarray | None
-    marked: np.ndarray | None
+from medanomaly.decision.seen_images import Seen, seen
 
 
 class OperatingPoint(ThresholdBuffers):
@@ -96,7 +83,7 @@ class OperatingPoint(ThresholdBuffers):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _clear(self) -> None:
-        self._seen: list[_Seen] = []
+        self._seen: list[Seen] = []
 
     def checkpoint_config(self) -> dict[str, Any]:
         """The rules and the history, as plain values of a checkpoint."""
@@ -120,41 +107,14 @@ class OperatingPoint(ThresholdBuffers):
     ) -> None:
         """Keep the batch's raw scores and a bounded sample of its map."""
         del trainer, pl_module, args, kwargs
-        if outputs.gt_label is None:  # a foreign data module's, where a label of the batch is unknown
-            raise RuleError(
-                f"Not every validation image has a label: one is missing among {some(outputs.image_path or ())}."
-            )
-        if outputs.pred_score is None:
-            raise RuleError(
-                "The model gives no score of each image (pred_score), and a threshold needs one, such as the maximum "
-                "of its map. Return it from the torch model."
-            )
-        scores = outputs.pred_score.detach().flatten().cpu().numpy()
-        labels = outputs.gt_label.flatten().cpu().numpy().astype(bool)
-        paths = outputs.image_path or [""] * len(labels)
-        parts = getattr(outputs, "parts", None)
-        rows = [None] * len(labels) if parts is None else parts.detach().cpu().numpy()
-        maps: Any = [None] * len(labels)
-        truth, known = maps, np.zeros(len(labels), dtype=bool)
-        if outputs.anomaly_map is not None:
-            maps = outputs.anomaly_map.detach().flatten(1).cpu().numpy()
-            size = tuple(outputs.anomaly_map.shape[-2:])
-            truth = np.zeros(maps.shape, bool) if outputs.gt_mask is None else _marked(outputs.gt_mask, size)
-            # Pixels of an abnormal image whose mask is unknown are neither normal nor abnormal: leave them out.
-            known = ~labels | truth.any(axis=1)
-            step = max(1, -(-maps.shape[1] // _PIXELS_PER_IMAGE))
-            maps, truth = maps[:, ::step].copy(), truth[:, ::step].copy()
-        for score, label, path, row, pixels, marked, use in zip(
-            scores, labels, paths, rows, maps, truth, known, strict=True
-        ):
-            self._seen.append(_Seen(score, label, path, row, *((pixels, marked) if use else (None, None))))
+        self._seen += seen(outputs)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Choose both thresholds, and remember on which scores."""
         # Lightning's sanity check sees a few batches, often of one class, before any training.
         if not trainer.sanity_checking:
             self._seen = distributed.gather_rows(
-                self._seen, distributed.length(getattr(trainer, "val_dataloaders", None))
+                self._seen, distributed.dataset_length(getattr(trainer, "val_dataloaders", None))
             )
             if self._seen:
                 self.fit_collected(pl_module)
@@ -296,11 +256,3 @@ class OperatingPoint(ThresholdBuffers):
         if self.history:
             point["history"] = self.history
         return point
-
-
-def _marked(masks: torch.Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Masks (B, …, H, W) as (B, h·w) of bool, at the size (h, w) of maps: a pixel is marked if a part of it is."""
-    masks = masks.detach().reshape(len(masks), 1, *masks.shape[-2:])
-    if tuple(masks.shape[-2:]) != size:
-        masks = torch.nn.functional.adaptive_max_pool2d(masks.float(), size)
-    return masks.bool().flatten(1).cpu().numpy()

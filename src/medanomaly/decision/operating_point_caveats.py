@@ -1,4 +1,4 @@
-"""What a careful reader would object to in an operating point, in words. Numpy alone: a bundle is decided with it."""
+"""Caveats of an operating point, in words. Numpy alone: a bundle is decided with it."""
 
 from __future__ import annotations
 

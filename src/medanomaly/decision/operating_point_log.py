@@ -1,4 +1,4 @@
-"""A change of an operating point, written down."""
+"""Record a change of an operating point: before, after and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validation scores as one tensor, so that they stay with the weights wherever these go."""
+"""Pack validation scores into one tensor of the checkpoint, so that they stay with the weights."""
 
 from __future__ import annotations
 

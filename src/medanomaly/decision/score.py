@@ -1,4 +1,4 @@
-"""From a raw score to the one that decides, and to (0, 1), written once for torch tensors and numpy arrays."""
+"""Map a raw score to the ranking score and to (0, 1), for torch tensors and numpy arrays alike."""
 
 from __future__ import annotations
 

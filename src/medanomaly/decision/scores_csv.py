@@ -1,4 +1,4 @@
-"""Scores with their truth from a user's CSV, for a new operating point."""
+"""Read scores with their truth from a user's CSV, for a new operating point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from medanomaly import csv_text
 from medanomaly.csv_cells import among, missing, some
-from medanomaly.decision.rules import LARGEST
+from medanomaly.decision.rule_table import LARGEST
 from medanomaly.errors import MedAnomalyError
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""How each rule finds its threshold. An image is flagged when its score is above the threshold."""
+"""How each rule computes its threshold: ``(normal, abnormal, value) -> threshold``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""A bundle and an image become a decision. Neither torch nor anomalib is needed."""
+"""Run a bundle on images, with neither torch nor anomalib: ``Detector(bundle)(image)`` gives score and decision.
+
+Look first into :mod:`.detector`, which scores one image or a stream; :mod:`.bundle` reads what it runs, and
+:mod:`.bundle_graph` edits the graph for the export and ``decide``. Scoring whole archives into records is
+:mod:`.batch`. :mod:`.self_test` checks an installation, :mod:`.video` reads frames.
+"""
 
 from medanomaly.edge.bundle import Bundle, BundleError
 from medanomaly.edge.detector import Detector

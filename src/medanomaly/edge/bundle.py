@@ -1,4 +1,4 @@
-"""The bundle: ``model.xml``, ``model.bin`` and ``card.json``, which says how to read an image and how to decide."""
+"""Read a bundle: ``model.xml``, ``model.bin`` and ``card.json``, which says how to read an image and to decide."""
 
 from __future__ import annotations
 

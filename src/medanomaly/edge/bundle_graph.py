@@ -1,4 +1,4 @@
-"""The decision inside the graph: what other programs read, and where our own finds the raw scores.
+"""Edit a bundle's graph: the decision inside it for other programs, raw scores for our own.
 
 The graph's outputs are those that OpenVINO Model API, and so Model Server's clients, know from anomalib: score, label,
 heat map and mask. They are computed from the tensors ``raw_score``, ``raw_map`` and ``parts`` inside, which the
@@ -259,7 +259,7 @@ def _source(graph: ov.Model, name: str) -> ov.Output | None:
 
 
 def _through(score: ov.Output, parts: ov.Output | None) -> ov.Output:
-    """The score, on a way that passes its parts: what leads to no output is not written, and four are the most."""
+    """Route the score through the parts: OpenVINO drops nodes without an output, and Model API allows four outputs."""
     if parts is None:
         return score
     row = ops.concat([ops.reshape(score, ops.constant(np.array([1, 1])), False), parts], 1)

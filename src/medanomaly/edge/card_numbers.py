@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.decision.rules import LARGEST
+from medanomaly.decision.rule_table import LARGEST
 
 
 def wrong_number(point: Mapping[str, Any]) -> str | None:

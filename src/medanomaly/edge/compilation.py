@@ -1,4 +1,4 @@
-"""A bundle's graph compiled for a device: precision, hint, threads, and a cache that is never in the way."""
+"""Compile a bundle's graph for a device: precision, hint, threads and cache."""
 
 from __future__ import annotations
 

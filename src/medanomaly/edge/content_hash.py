@@ -1,4 +1,4 @@
-"""Images known by their content, so that a record can name them without paths, which may tell who a patient is."""
+"""Hash images by content, so that a record names them without paths, which may tell who a patient is."""
 
 from __future__ import annotations
 

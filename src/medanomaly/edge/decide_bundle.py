@@ -1,4 +1,4 @@
-"""Another operating point for a bundle: in its card, and in the constants by which its graph decides."""
+"""Change the operating point of a bundle: in its card, and in the constants by which its graph decides."""
 
 from __future__ import annotations
 

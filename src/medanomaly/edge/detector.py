@@ -19,7 +19,7 @@ from medanomaly.edge import self_test
 from medanomaly.edge.bundle import Bundle, BundleError
 from medanomaly.edge.bundle_graph import RAW
 from medanomaly.edge.compilation import compile_bundle
-from medanomaly.edge.ordered_pool import ordered
+from medanomaly.edge.ordered_pool import ordered_map
 from medanomaly.edge.result import Failure, Frame, Result
 from medanomaly.imaging import ImageError, Placement
 
@@ -56,7 +56,7 @@ class Detector:
     Args:
         bundle: Folder of a bundle, or an opened one.
         device: OpenVINO device.
-        hint: ``latency``: each image as soon as may be; ``throughput``: many images, several at a time.
+        hint: ``latency``: lowest delay for each image; ``throughput``: many images, several at a time.
         threads: Threads of inference; None leaves the choice to OpenVINO.
         cache: Keep the compiled graph for the next start: True in the user's cache folder, False nowhere, or a folder.
             A folder that cannot be written is no error.
@@ -188,7 +188,7 @@ class Detector:
         """:meth:`stream` that hands on each None of the source too, when all before it has come out."""
         workers = self.requests + (readers or min(_MOST_READERS, max(0, cores() - self.requests)))
         group = self._group if ahead is None else max(1, min(self._group, ahead // (2 * workers)))
-        return ordered(
+        return ordered_map(
             source,
             self._outcomes,
             workers,

@@ -1,4 +1,4 @@
-"""The form in which a bundle's graph takes an image: type of the numbers and order of the axes."""
+"""Input of a bundle's graph: number type and axis order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work on a stream in threads: order kept, bounded, and nothing left behind."""
+"""Map work over a stream in threads: order kept, memory bounded, nothing left behind."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 Outcome = TypeVar("Outcome")
 
 
-def ordered(
+def ordered_map(
     source: Iterable[Any],
     work: Callable[[list[Any]], list[Outcome]],
     workers: int,

@@ -1,4 +1,4 @@
-"""What a bundle's model makes of an image: the reconstruction, for those who want to see it beside its input."""
+"""Reconstruction of an image by a bundle's model, to see beside its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into a detector's stream, and what comes out of it."""
+"""Inputs and results of a detector's stream."""
 
 from __future__ import annotations
 

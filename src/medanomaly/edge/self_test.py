@@ -1,4 +1,4 @@
-"""What an installation must give before it is trusted: the known score of a drawn image, and known pixels of files."""
+"""Check an installation before it is trusted: the known score of a drawn image, and known pixels of files."""
 
 from __future__ import annotations
 

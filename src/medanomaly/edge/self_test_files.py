@@ -1,4 +1,4 @@
-"""Small files whose pixels are known: whether this installation decodes as the one that exported a bundle.
+"""Small files with known pixels, to check that this installation decodes as the exporting one did.
 
 A score of a drawn image says nothing of decoders, and they differ: OpenCV 4.10 takes the colours of a BT.709 video for
 those of BT.601, 11 grey levels off. So a JPEG, a PNG of 16 bits and a video travel in the card, with what was read of

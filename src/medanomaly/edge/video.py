@@ -1,4 +1,4 @@
-"""Frames of a video through OpenCV, one after the other: a study of eight hours never lies in memory."""
+"""Read frames of a video through OpenCV, one after the other: a study of eight hours never lies in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a video's container itself says: whether its file ends early, and how many frames it lists to be shown.
+"""Parse a video's container: whether its file ends early, and how many frames it lists.
 
 OpenCV's count of frames is length times rate where the container keeps no count, and the count of samples where an edit
 list shows a part of them: a video of variable rate, or cut without encoding anew, is whole with fewer. What is read

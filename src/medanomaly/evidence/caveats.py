@@ -1,4 +1,4 @@
-"""What a careful reader would object to, said in words before the figures."""
+"""Gather the caveats of a run, and those about its figures: what a careful reader would object to, in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the honesty checks of a run have to say, in plain words."""
+"""Caveats from the honesty checks of a run, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from medanomaly._moved import old_names
 from medanomaly.data.image_statistics import SCALED
 from medanomaly.decision.caveat_text import figure, listed, made, note, warning
-from medanomaly.evidence.occlusion_caveat import covering
+from medanomaly.evidence.occlusion_caveat import occlusion
 from medanomaly.evidence.shared_images_caveat import shared_images
 from medanomaly.metrics.formatting import number
 from medanomaly.spec import Spec
@@ -176,7 +176,7 @@ def subgroups(evidence: Mapping[str, Any]) -> dict[str, str] | None:
 #: What a reader should meet before all else: where the test's images were seen before, no figure holds.
 SPLIT_CAVEATS = (shared_images, groups)
 #: The others, in their order.
-CHECK_CAVEATS = (shortcut, field_of_view, covering, subgroups, overfitting)
+CHECK_CAVEATS = (shortcut, field_of_view, occlusion, subgroups, overfitting)
 
 
 def _above(end: float | None) -> bool:

@@ -1,4 +1,4 @@
-"""Two runs on the same images: which ranks better, which decides better, and whether chance explains the difference."""
+"""Compare two runs on the same images: which ranks and decides better, and whether chance explains the difference."""
 
 from __future__ import annotations
 

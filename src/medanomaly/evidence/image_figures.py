@@ -1,4 +1,4 @@
-"""Figures of a run's images: ranking, decisions, probabilities."""
+"""Compute a run's image figures: ranking, decisions, probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the score comes from the lesion, in plain words: what the occlusion check found."""
+"""Caveat from the occlusion check, in words: whether the score comes from the lesion."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fill_effect(check: Mapping[str, Any]) -> int:
     return int(low > 0.5) - int(high < 0.5)
 
 
-def covering(evidence: Mapping[str, Any]) -> dict[str, str] | None:
+def occlusion(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     """Whether the score falls when the lesion is covered."""
     check = made(evidence, "covering")
     if check is None:

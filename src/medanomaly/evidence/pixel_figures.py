@@ -1,4 +1,4 @@
-"""Pixel figures of a test: gathered batch by batch in bounded memory, then given with their intervals."""
+"""Compute a test's pixel figures: gathered batch by batch in bounded memory, then given with intervals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a run: what the model said of each image, joined with what is known of it."""
+"""Make, read and write the tables of a run: ``predictions.csv`` and ``validation.csv``."""
 
 from __future__ import annotations
 

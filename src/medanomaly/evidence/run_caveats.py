@@ -1,4 +1,4 @@
-"""Caveats of the run itself: what failed after its test, and scores that cannot be ranked."""
+"""Caveats of the run itself, in words: what failed after its test, and scores that cannot be ranked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the files in a run's folder. Whoever writes, reads, moves or names one of them takes its name from here."""
+"""Names of the files in a run's folder; all other code takes them from here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of the test that were seen before, in plain words: what the check of shared images has to say."""
+"""Caveat from the shared images check, in words: test images that were seen before."""
 
 from __future__ import annotations
 

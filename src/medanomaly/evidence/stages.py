@@ -1,4 +1,4 @@
-"""What follows a test, stage by stage: one that fails is named, its traceback is kept, and the rest goes on."""
+"""Run what follows a test stage by stage: one that fails is named, its traceback is kept, and the rest goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A torch model as an ONNX file and as OpenVINO graphs: the raw one, and the one that a bundle holds."""
+"""Convert a torch model to ONNX and to OpenVINO graphs: the raw one, and the one that a bundle holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last gate of an export: the bundle scores files, and the scores must be those that the tested run wrote down."""
+"""Gate an export: the bundle scores files, and must give the scores that the tested run wrote down."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def compare(
         detector: The bundle.
         images: Where the images are now, file or folder; each is found by the end of its path, and what is not found
             there is looked for where it was.
-        every_validation: All validation images, instead of at most :data:`COMPARED` as of the test.
+        every_validation: Take all validation images. By default at most :data:`COMPARED`, like test images.
 
     Raises:
         ExportError: if none of the images is there, or one cannot be read as the edge reads it.

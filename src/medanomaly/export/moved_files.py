@@ -1,4 +1,4 @@
-"""A run's images that lie elsewhere now."""
+"""Find a run's images that were moved since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Proof that the exported graph gives the scores of the torch model."""
+"""Prove parity: the exported graph gives the scores of the torch model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from medanomaly.runs.tested_model import placed
 
 #: Largest relative difference of raw scores that an f32 export may show.
 TOLERANCE = 1e-4
-#: At most so many images are recorded one by one, for `medanomaly verify`: some 30 kB.
+#: Largest number of images recorded one by one for `medanomaly verify`: some 30 kB.
 REPLAYED = 256
 
 

@@ -1,4 +1,4 @@
-"""A bundle of lower precision beside the f32 one, with what that costs in its card."""
+"""Write a bundle of lower precision beside the f32 one, with what that costs in its card."""
 
 from __future__ import annotations
 

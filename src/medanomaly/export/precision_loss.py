@@ -1,4 +1,4 @@
-"""What a reduced precision costs: scores, decisions, size and time against f32, on validation images."""
+"""Measure what a reduced precision costs on validation images: scores, decisions, size and time against f32."""
 
 from __future__ import annotations
 

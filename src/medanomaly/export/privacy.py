@@ -1,4 +1,4 @@
-"""What of a run goes into no bundle: paths, which may name a patient or whoever trained, and the names of files.
+"""Remove from a bundle what may name a patient or a user: paths and file names.
 
 A bundle is passed on; the run's own records, which hold all of this, stay where they are.
 """

@@ -1,4 +1,4 @@
-"""A graph with 8-bit convolutions: NNCF's post-training quantisation, held to a figure on validation images."""
+"""Quantise convolutions to 8 bits with NNCF, held to a figure on validation images."""
 
 from __future__ import annotations
 
@@ -96,9 +96,8 @@ def quantise(
         if stop.is_set():
             raise RuntimeError("stopped")
         scores = [np.asarray(model(item)["pred_score"], dtype=np.float64).reshape(-1) for item in items]
-        # NNCF tries one image first, to learn what comes back. Numbers make it rank layers by the figure without them;
-        # from outputs, 3.4 takes the largest remaining error for the largest gain, and reverts those first that help
-        # least.
+        # NNCF tries one image first, to learn what comes back. Returning numbers makes it rank layers by our figure.
+        # Returning tensors makes NNCF 3.4 rank them in the wrong order: it reverts first those that help least.
         figure = quality(np.concatenate(scores)) if len(scores) == number else 0.0
         return figure, [0.0] * len(scores)
 

@@ -1,4 +1,9 @@
-"""A file becomes a float array: the one reader that training and edge share. numpy, OpenCV and pydicom only."""
+"""Decode and prepare images: a file becomes a float array, by one way for training and edge. No torch, scipy or pandas.
+
+Look first into :mod:`.preprocessing` (intensity, field of view, size) and :mod:`.decode`, which chooses the decoder:
+``dicom*`` for DICOM (:mod:`.dicom_values` applies its window), ``tiff*``, :mod:`.pnm`, :mod:`.raster` for the rest.
+:mod:`.intensity` and :mod:`.field_of_view` are the rules, and :mod:`.find_images` searches folders.
+"""
 
 from medanomaly._moved import old_names
 from medanomaly.imaging.decode import IMAGE_SUFFIXES, declared_size, decode, decode_mask, frames, inside, split_frame

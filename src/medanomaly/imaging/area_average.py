@@ -1,4 +1,4 @@
-"""Averaging by area from edges that lie within pixels: OpenCV's own starts and ends between them."""
+"""Average by area from edges that lie within pixels; OpenCV's own starts and ends between pixels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def shrink(image: np.ndarray, edges: tuple[float, float, float, float], size: tuple[int, int]) -> np.ndarray:
-    """Average the part of an image between ``edges`` over so many rows and columns of equal area.
+    """Average the part of an image between ``edges`` over ``size`` rows and columns of equal area.
 
     A JPEG decoded at an eighth has pixels of eight, and a crop rarely starts at a multiple of eight: rounded to whole
     pixels it would move, and the picture with it.

@@ -1,4 +1,4 @@
-"""Arrays that were decoded elsewhere: which are plain, and what to pass in place of the others."""
+"""Check arrays that were decoded elsewhere, and say what to pass in place of odd ones."""
 
 from __future__ import annotations
 

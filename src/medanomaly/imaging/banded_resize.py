@@ -1,4 +1,4 @@
-"""Resizing by bands of rows: the values of a whole picture in floats, without one.
+"""Resize by bands of rows: the values of a whole picture in floats, without one in memory.
 
 A colour picture of 100 million pixels takes 0.3 GB as stored and 1.2 GB as floats. Here a band of it is made floats at
 a time. The results are OpenCV's own for the whole picture, bit for bit: each of its sums keeps its order.

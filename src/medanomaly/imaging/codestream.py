@@ -1,4 +1,4 @@
-"""The picture inside a DICOM frame, checked against the DICOM header before a C decoder sees it."""
+"""Check the compressed picture inside a DICOM frame against the DICOM header before a C decoder sees it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files to arrays: which reader a path needs, and addresses of single frames."""
+"""Decode a file to an array: choose the decoder by path, and address single frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DICOM files: stored values, what they measure, and how their maker meant them to be shown.
+"""Decode DICOM files: stored values, what they measure, and their display as their maker meant it.
 
 The order is the standard's (PS3.3 C.11): stored values become modality values by the modality LUT or by slope and
 intercept; these become display values by the VOI LUT or window; MONOCHROME1 is turned over last. Overlays,

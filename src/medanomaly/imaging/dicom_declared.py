@@ -1,4 +1,4 @@
-"""What a DICOM header declares of its pixels, checked before one is read."""
+"""Check what a DICOM header declares of its pixels before one is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deflated DICOM as the plain file that it stands for, inflated step by step and never beyond a limit."""
+"""Inflate deflated DICOM, step by step and within a limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each frame of a DICOM file lies, so that one frame is read without the others."""
+"""Locate each frame of a DICOM file, so that one is read without the others."""
 
 from __future__ import annotations
 

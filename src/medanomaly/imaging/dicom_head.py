@@ -1,4 +1,4 @@
-"""Whether a file is DICOM, told by its first bytes and never by its name. Imports no pydicom."""
+"""Detect DICOM by a file's first bytes, never by its name. Imports no pydicom."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DICOM objects that are no image, named for what they are.
+"""Name DICOM objects that are no image.
 
 Some of them hold pixels: a segmentation, a dose grid, a screen capture of results. Scored as an image each would get a
 score without meaning, and a chain of programs would feed on its own results.

@@ -1,4 +1,4 @@
-"""A DICOM file opened once for all its frames: header, checked sizes, and where its pixels lie."""
+"""Open a DICOM file once for all its frames: header, checked sizes, and where its pixels lie."""
 
 from __future__ import annotations
 

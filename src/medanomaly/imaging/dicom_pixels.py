@@ -1,4 +1,4 @@
-"""Stored values of one frame of a DICOM file: decoded, and cut to the bits that are stored."""
+"""Decode the stored values of one DICOM frame, cut to the bits that are stored."""
 
 from __future__ import annotations
 

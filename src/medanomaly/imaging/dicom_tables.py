@@ -1,4 +1,4 @@
-"""Look-up tables of DICOM: for modality and display (PS3.3 C.11), and palettes (C.7.6.3.1.5, C.7.9.2)."""
+"""Apply look-up tables of DICOM: modality and display (PS3.3 C.11), palettes (C.7.6.3.1.5, C.7.9.2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stored values of a grey DICOM frame measure, where its padding lies, and how they are to be shown."""
+"""Modality values, padding and VOI window of a grey DICOM frame."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What part of a picture shows the patient: a crop, an endoscope's round view, a breast."""
+"""Find the field of view: a crop, an endoscope's round view, a breast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from medanomaly.spec import Spec
 
 __getattr__ = old_names(__name__)
 
-#: Views are found on a copy of at most so many pixels a side: enough for an outline, and quick.
+#: Pixels a side, at most, of the copy on which views are found: enough for an outline, and quick.
 _SIDE = 512
 
 #: The dark border of an endoscope's frame lies below this share of white, compression noise included.

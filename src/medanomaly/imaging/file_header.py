@@ -1,4 +1,4 @@
-"""What an image file declares, read from its bytes before any decoder allocates a pixel.
+"""Parse an image file's header from its bytes, before any decoder allocates a pixel.
 
 Each parser knows as much of its format as is needed to refuse what decoders would take without a word: a declared
 size beyond all limits, a file that ends early, a PNG whose checksums do not match.

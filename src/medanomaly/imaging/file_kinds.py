@@ -1,4 +1,4 @@
-"""What a file is that is not read, and what to do about it."""
+"""Name the type of a file that is not read, and what to do about it."""
 
 from __future__ import annotations
 

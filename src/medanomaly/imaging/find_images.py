@@ -1,4 +1,4 @@
-"""Which files below a folder are images: one rule for training, ``data check``, ``infer``, ``--watch`` and the page.
+"""Find images below a folder: one rule for training, ``data check``, ``infer``, ``--watch`` and the page.
 
 Files that a person names are always tried; this is about those that a folder brings. Each is found once, whatever links
 lead to it, and what is passed over is counted by its reason.

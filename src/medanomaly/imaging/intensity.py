@@ -1,4 +1,4 @@
-"""How stored values become [0, 1]: one rule each, by name."""
+"""Intensity rules: map stored values to [0, 1], each rule by its name."""
 
 from __future__ import annotations
 

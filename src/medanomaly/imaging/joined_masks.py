@@ -1,4 +1,4 @@
-"""Several masks of one image in one cell: ``left.png|right.png`` marks what any of them marks."""
+"""Join several masks of one image: a cell ``left.png|right.png`` marks what any of them marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a file that cannot be used, and how large a picture may be."""
+"""``ImageError``, and the limits on an image's size."""
 
 from __future__ import annotations
 

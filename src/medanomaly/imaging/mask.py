@@ -1,4 +1,4 @@
-"""Which pixels of a mask's file are marked."""
+"""Decode a mask: which pixels of its file are marked."""
 
 from __future__ import annotations
 

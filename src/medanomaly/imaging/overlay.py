@@ -1,4 +1,4 @@
-"""Pictures for people: heat maps and outlines over an image."""
+"""Draw heat maps and outlines over an image."""
 
 from __future__ import annotations
 

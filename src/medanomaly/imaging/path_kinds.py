@@ -1,4 +1,4 @@
-"""What a path leads to where it is no file to read: a folder, pipe, socket, device, or a link that leads nowhere."""
+"""Name what a path is where it is no file to read: folder, pipe, socket, device or dangling link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Minimum, maximum, histogram and percentiles of a picture, without a copy of it in a wider type."""
+"""Minimum, maximum, histogram and percentiles of a picture, without a copy in a wider type."""
 
 from __future__ import annotations
 

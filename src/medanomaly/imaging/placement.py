@@ -1,4 +1,4 @@
-"""Where a prepared picture lies in its file's: the way back for heat maps and masks."""
+"""Placement of a prepared image in its file's: maps heat maps and masks back to the original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PBM, PGM and PPM (netpbm's P1 to P6), read here: OpenCV scales some by their largest value and some not."""
+"""Decode PBM, PGM and PPM (netpbm's P1 to P6); OpenCV scales some by their largest value and some not."""
 
 from __future__ import annotations
 

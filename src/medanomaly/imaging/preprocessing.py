@@ -1,4 +1,4 @@
-"""How an image is read: one record, made once, used in training and at the edge alike."""
+"""``Preprocessing``: how an image is read; one record, made once, used in training and at the edge alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PNG, JPEG, TIFF, BMP and PBM/PGM/PPM, at the depth they were stored in. PNG, JPEG and BMP go through OpenCV."""
+"""Decode PNG, JPEG, TIFF, BMP and PBM/PGM/PPM at their stored depth; PNG, JPEG and BMP through OpenCV."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search passed over, counted by its reason: in words and as plain values, without any file's name."""
+"""Count what a search passed over, by reason; names no file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Strips and tiles of a TIFF: from their compressed bytes to those that were compressed, whole or not at all."""
+"""Decompress strips and tiles of a TIFF, each whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The directories of a TIFF file, and of the EXIF block of a JPEG, which has the same form."""
+"""Parse the directories of a TIFF file, and of a JPEG's EXIF block, which has the same form."""
 
 from __future__ import annotations
 

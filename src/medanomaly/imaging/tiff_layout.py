@@ -1,4 +1,4 @@
-"""What one page of a TIFF declares, checked before a pixel is decoded."""
+"""Check what one page of a TIFF declares before a pixel is decoded."""
 
 from __future__ import annotations
 

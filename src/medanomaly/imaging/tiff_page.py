@@ -1,4 +1,4 @@
-"""One page of a TIFF as a picture: its parts laid out, its differences summed, its colours made RGB.
+"""Decode one page of a TIFF: lay out its parts, undo its predictor, make its colours RGB.
 
 TIFF (revision 6.0, technical notes 1 to 3, and BigTIFF) is read here rather than by OpenCV. OpenCV 5.0 reads 8 bits by
 libtiff's RGBA functions, which leave a damaged strip black without a word and multiply by alpha, and it lays samples

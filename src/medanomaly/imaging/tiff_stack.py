@@ -1,4 +1,4 @@
-"""The pictures of a TIFF file: found once, then each has its own directory and strips."""
+"""Find the pages of a TIFF file once; each is then read by its own directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals by drawing whole groups with replacement, as percentiles or by Student's t on the scale of the metric."""
+"""Bootstrap intervals by whole groups: percentiles, or Student's t on the scale of the metric."""
 
 from __future__ import annotations
 

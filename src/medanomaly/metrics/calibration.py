@@ -1,4 +1,4 @@
-"""Scores as probabilities: how well they agree with what happens, and how to make raw scores into such.
+"""Calibration: how well scores agree with probabilities, and how to map raw scores to them.
 
 A calibrated probability holds for a population with the prevalence of the images it was fitted on, and for no other.
 """

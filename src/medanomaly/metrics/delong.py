@@ -1,4 +1,4 @@
-"""Intervals of AUROC without draws: DeLong's variance, and the difference of two scores on the same images.
+"""DeLong's interval of an AUROC, and of the difference of two on the same images.
 
 Every function takes groups too (all images of one patient, say). Images of a group are then one observation, after
 Obuchowski (Biometrics 53, 1997, 567–578); with groups of one her variance is DeLong's.
@@ -16,7 +16,7 @@ from medanomaly.metrics.ranking import Ranking, midranks
 
 #: Below this a variance is rounding.
 _TRIFLE = 1e-15
-#: Below so many images out of order, DeLong's variance is a matter of luck.
+#: With fewer images out of order than this, DeLong's variance is a matter of luck.
 _FEW = 3
 
 

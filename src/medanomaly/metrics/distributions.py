@@ -1,4 +1,4 @@
-"""Points and tails of distributions: the one module of metrics that needs scipy, so import it where you call it."""
+"""Quantiles and tails of distributions. Needs scipy, as no other module of metrics does: import it where called."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from scipy.stats import binomtest, t
 
 
 def student95(freedom: float) -> float:
-    """Two-sided 95 % point of Student's t with so many degrees of freedom, above 0."""
+    """Two-sided 95 % point of Student's t with ``freedom`` degrees of freedom, above 0."""
     return float(t.ppf(0.975, freedom))
 
 

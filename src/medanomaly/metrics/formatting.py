@@ -1,4 +1,4 @@
-"""Figures, settings and dates in words, spelt one way on every page."""
+"""Format figures, settings and dates as text, in one way on every page."""
 
 from __future__ import annotations
 

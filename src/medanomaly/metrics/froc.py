@@ -1,4 +1,4 @@
-"""FROC: are the marked regions found, and at how many false detections an image. In bounded memory."""
+"""FROC in bounded memory: are the marked regions found, and at how many false detections an image."""
 
 from __future__ import annotations
 
@@ -106,10 +106,10 @@ class Froc:
         )
 
     def sensitivity_at(self, false_positives: float, weights: np.ndarray | None = None) -> float:
-        """Largest share of regions found at no more than so many false detections per normal image.
+        """Largest share of regions found at ``false_positives`` or fewer false detections per normal image.
 
         Args:
-            false_positives: Detections per normal image that are borne, at least 0.
+            false_positives: Largest allowed number of detections per normal image, at least 0.
             weights: How often each image counts (n,), for :class:`~medanomaly.metrics.bootstrap.GroupBootstrap`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""A figure with its 95 % interval, and the interval of a proportion. Undefined is NaN, never 0."""
+"""``Interval``: a figure with its 95 % interval; Wilson's interval of a proportion. Undefined is NaN, never 0."""
 
 from __future__ import annotations
 

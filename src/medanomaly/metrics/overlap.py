@@ -1,4 +1,4 @@
-"""Dice of the marked pixels at the pixel threshold: four counts an image are kept, not its pixels."""
+"""Dice at the pixel threshold, from four counts an image instead of its pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pixel metrics in bounded memory: an image leaves a histogram, and one with marked regions two more, not its pixels.
+"""Pixel AUROC and AUPRO in bounded memory: an image leaves histograms, not its pixels.
 
 Areas are shares, and so are exact at both ends: 1 for a perfect map, 0 for an inverted one, never a rounding beyond.
 Pixels are counted in integers. The share of a region that is missed is a count divided once by the region's size: it

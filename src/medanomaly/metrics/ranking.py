@@ -1,4 +1,4 @@
-"""How well raw scores rank abnormal images above normal ones. Pure functions of numpy arrays; undefined is NaN."""
+"""AUROC and other rank metrics of raw scores. Pure functions of numpy arrays; undefined is NaN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two readers agree beyond chance: Cohen's kappa with its interval."""
+"""Agreement of two readers beyond chance: Cohen's kappa with its interval."""
 
 from __future__ import annotations
 

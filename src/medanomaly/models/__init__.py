@@ -1,4 +1,8 @@
-"""What model plugins share; and ``medanomaly.models.<Name>``, the address of every model plugin."""
+"""What model plugins share; and ``medanomaly.models.<Name>``, the address of every model plugin.
+
+Look first into :mod:`.module` (``MedicalModel``, the mixin of every plugin). :mod:`.blocks` and :mod:`.backbone` are
+networks, :mod:`.error_maps` and :mod:`.density` scores, :mod:`.checkpoint_selection` chooses the epoch to test.
+"""
 # ruff: noqa: F401 (names for type checkers; __getattr__ gives them out)
 
 from typing import TYPE_CHECKING

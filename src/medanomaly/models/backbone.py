@@ -1,4 +1,4 @@
-"""Networks of timm as frozen feature extractors and as classifiers, with weights from a hub, a file or a package.
+"""Networks of timm as frozen feature extractors or classifiers, with weights from a hub, a file or a package.
 
 Licences: pretrained weights carry their own, beside timm's Apache-2.0 code. Google's EfficientNet-Lite is Apache-2.0,
 the VGG networks of Oxford are CC BY 4.0, torchvision's are BSD-3-Clause; some of the hub's newer weights forbid
@@ -193,7 +193,7 @@ def reductions(name: str) -> list[int]:
     return _stages(name)[1]
 
 
-def layer_for(name: str, size: int, side: int = 12) -> int:
+def deepest_layer(name: str, size: int, side: int = 12) -> int:
     """The deepest layer whose feature map of a ``size`` px image has at least ``side`` positions a side; at least 0.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Layers and the convolutional encoder and decoder that the networks of several plugins are built from."""
+"""Convolutional layers, encoder and decoder that the networks of several plugins are built from."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def upsample_block(channels: int, out: int, norm: str = "group") -> list[nn.Modu
     ]
 
 
-def dense_side(code: str, image_size: int | None) -> int | None:
+def dense_image_side(code: str, image_size: int | None) -> int | None:
     """``dense`` of :class:`ConvAutoencoder` for the options ``code``, one of ``CODES``, and ``image_size``.
 
     Raises:
@@ -74,7 +74,7 @@ class ConvAutoencoder(nn.Module):
             numbers keeps it better without.
         dense: Side in pixels of the square images of a dense code (B, latent, 1, 1); None for a spatial code, which
             takes images of any size.
-        heads: The encoder gives so many codes at once, (B, heads × latent, h, w): 2 for mean and variance.
+        heads: Codes that the encoder gives at once, (B, heads × latent, h, w): 2 for mean and variance.
 
     Raises:
         ValueError: for an option out of range.

@@ -1,4 +1,4 @@
-"""Which epoch's weights are tested, chosen without labels: callbacks for ``trainer.callbacks``.
+"""Callbacks that choose the epoch whose weights are tested, without labels.
 
 Every trainer hands over the last epoch. A better one can be picked by validation AUROC, but that takes labelled
 abnormal images. The callbacks here take none: :class:`AUCp` asks how far unlabelled images lie above training normals,

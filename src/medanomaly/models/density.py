@@ -1,4 +1,4 @@
-"""Densities of a network's codes: fitted in double precision, evaluated and exported in single.
+"""Densities of a network's codes: fitted in double precision, exported in single.
 
 Each takes codes (n, d) to log densities (n,). Nothing is clamped: the further away, the lower, without end. All
 distances are sums of squared differences; the usual ``a² - 2ab + b²`` would cancel, and torch and OpenVINO differ.

@@ -19,7 +19,8 @@ _C1, _C2 = 1e-4, 9e-4
 #: Variance added where an error is divided by the local variance: that of steps of about 1/100 of the range.
 _FLOOR = 1e-4
 #: Variance added to both pictures under the root of the structure term, and to their covariance: the root's gradient
-#: is infinite at zero, where a square is flat. Added to all three it leaves 1 for equal pictures and at most 1 else.
+#: is infinite at zero, where a square is flat. Adding it to all three terms keeps the similarity at 1 for identical
+#: images and at most 1 otherwise.
 _FLAT = 1e-6
 
 

@@ -1,4 +1,4 @@
-"""What every model plugin mixes into its lightning module."""
+"""``MedicalModel``, the mixin of every model plugin's lightning module."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class MedicalModel:
             )
 
     #: How the images of the training were read: ``reading`` (None for another data module than ours), and ``size``
-    #: (H, W) of those validated; None where it is not known, as of checkpoints of 0.1.0.
+    #: (H, W) of those validated; None where it is not known: checkpoints of 0.1.0 do not say.
     _read_by: dict[str, Any] | None = None
     _size: list[int] | None = None
 

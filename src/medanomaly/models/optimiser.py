@@ -1,4 +1,4 @@
-"""The optimiser that models with a single training loss share: Adam, with or without a decaying learning rate."""
+"""Adam for models with a single training loss, with or without a decaying learning rate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mark of a reconstruction: what an exported graph can show beside its input."""
+"""Mark a reconstruction as an output of the exported graph, to show beside its input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Raw scores of a model in training, outside its validation: for choices that need other images than validation's."""
+"""Score images outside validation during training, for choices that need other images than validation's."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def ranked(pl_module: Any, raw: torch.Tensor) -> np.ndarray:
 
 
 def train_normals(module: Any, at_most: int) -> DataLoader:
-    """Training normals of a data module, at most so many, spread evenly; of another's than ours, its training set."""
+    """At most ``at_most`` training normals, evenly spread. A data module that is not ours gives its training set."""
     ours = hasattr(module, "normals_dataloader")
     return _thinned(module.normals_dataloader("train") if ours else module.train_dataloader(), at_most)
 
 
 def all_images(module: Any, split: str, at_most: int) -> DataLoader:
-    """Images of ``val`` or ``test``, whatever their labels, at most so many, spread evenly; none that is synthetic."""
+    """At most ``at_most`` images of ``val`` or ``test``, evenly spread, whatever their labels; no synthetic ones."""
     if hasattr(module, "images_dataloader"):
         return _thinned(module.images_dataloader(split), at_most)
     return _thinned(module.val_dataloader() if split == "val" else module.test_dataloader(), at_most)

@@ -1,4 +1,4 @@
-"""The histogram of a report, and what all its charts share: inline SVG, text stays text, nothing is fetched."""
+"""Draw the report's histogram as inline SVG; shared parts of all charts."""
 
 from __future__ import annotations
 

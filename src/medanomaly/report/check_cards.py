@@ -1,4 +1,4 @@
-"""The honesty checks of a run in plain words: what was tried, what came out, and what it means."""
+"""Cards of the honesty checks in plain words: what was tried, what came out, and what it means."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from medanomaly.decision.caveat_text import Told, ends
 from medanomaly.evidence.check_caveats import rivals_of, telling_of
 from medanomaly.evidence.shared_images_caveat import counts, found_in
 from medanomaly.metrics.formatting import number, plain, sentence, signed, span, with_span
-from medanomaly.report.occlusion_card import covering
+from medanomaly.report.occlusion_card import occlusion
 
 #: Titles of the checks, in the order of the page; others follow under their own names.
 TITLES = {
     "shared_images": "Were test images seen before the test?",
-    "one_number": "Does one simple number do as well?",
+    "one_number": "Does one image statistic do as well?",
     "field_of_view": "Does the border give the class away?",
     "covering": "Does the score come from the lesion?",
     "overfitting": "Does the model know its training images by heart?",
@@ -54,7 +54,7 @@ def check_cards(checks: Mapping[str, Any], auroc: Mapping[str, Any], groups_know
         elif name == "shared_images":
             result = _shared(check)
         else:
-            result = {"covering": covering, "overfitting": _overfitting}.get(name, _other)(check)
+            result = {"covering": occlusion, "overfitting": _overfitting}.get(name, _other)(check)
         state, text, facts = result
         title = TITLES.get(name, name.replace("_", " ").capitalize())
         found.append(

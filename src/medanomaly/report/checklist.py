@@ -1,4 +1,4 @@
-"""What a paper about a run must say, after CLAIM 2024 and STARD-AI, and what the run itself can answer.
+"""Reporting checklist after CLAIM 2024 and STARD-AI: items, and what the run itself answers.
 
 Sources of the items and their numbers:
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medanomaly.report import checklist_answers as say
+from medanomaly.report import checklist_results as results
 
 Answer = Callable[[Mapping[str, Any]], str | None]
 
@@ -95,14 +96,14 @@ ITEMS: dict[str, tuple[Item, ...]] = {
         Item("34", "36", "Registration of the study"),
     ),
     "Results": (
-        Item("35", "24", "Participants and images included and left out, as a flow diagram", say.included, False),
-        Item("36", "25", "Demographic, clinical and technical features of each part", say.features, False),
-        Item("", "26a, 26b", "Severity of disease; other diagnoses in those without it", say.classes, False),
-        Item("", "28", "Whether the data resemble the population of use", say.prevalence, False),
-        Item("", "30", "Table of results against the truth", say.table),
-        Item("37", "31", "Performance with its uncertainty", say.ranking),
-        Item("38", "31", "Diagnostic accuracy with its precision", say.accuracy),
-        Item("39", "23", "What was decided wrongly, and for whom; bias and fairness", say.failures, False),
+        Item("35", "24", "Participants and images included and left out, as a flow diagram", results.included, False),
+        Item("36", "25", "Demographic, clinical and technical features of each part", results.features, False),
+        Item("", "26a, 26b", "Severity of disease; other diagnoses in those without it", results.classes, False),
+        Item("", "28", "Whether the data resemble the population of use", results.prevalence, False),
+        Item("", "30", "Table of results against the truth", results.table),
+        Item("37", "31", "Performance with its uncertainty", results.ranking),
+        Item("38", "31", "Diagnostic accuracy with its precision", results.accuracy),
+        Item("39", "23", "What was decided wrongly, and for whom; bias and fairness", results.failures, False),
         Item("", "32", "Adverse events"),
     ),
     "Discussion and other information": (

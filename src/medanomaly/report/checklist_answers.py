@@ -1,4 +1,4 @@
-"""What the evidence of a run says to the items of a reporting checklist, one function an answer.
+"""Answers of a run to the items of a reporting checklist, one function an item; results are in ``checklist_results``.
 
 Each takes the completed evidence record and returns a sentence or two, or None where it does not know.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.metrics.formatting import percent, plain, raw, rule, with_span
+from medanomaly.metrics.formatting import plain, raw, rule, with_span
 
 Evidence = Mapping[str, Any]
 #: Options of a model and of a data module that other answers are about.
@@ -159,15 +159,15 @@ def intervals(evidence: Evidence) -> str | None:
 
 def robustness(evidence: Evidence) -> str | None:
     """Which honesty checks ran."""
-    names = {"one_number": "a one-number baseline", "field_of_view": "border and corners alone",
-             "covering": "covering the lesion", "overfitting": "training against validation normals",
+    names = {"one_number": "a trivial baseline", "field_of_view": "border and corners alone",
+             "covering": "occlusion of the lesion", "overfitting": "training against validation normals",
              "groups": "shared groups", "shared_images": "shared images"}  # fmt: skip
     done = [name for key, name in names.items() if (check := evidence["checks"].get(key)) and "reason" not in check]
     return f"Compared or tried: {', '.join(done)}; see “Honesty checks”." if done else None
 
 
 def heat(evidence: Evidence) -> str | None:
-    """Whether there is a heat map, and what covering says."""
+    """Whether there is a heat map, and what the occlusion check says."""
     point = evidence["operating_point"] or {}
     if not (point.get("pixel") or evidence["pixel"]):
         return None
@@ -193,66 +193,6 @@ def indeterminate(evidence: Evidence) -> str | None:
     """That there are none."""
     del evidence
     return "There are none: every image that can be read gets a score and a decision."
-
-
-def included(evidence: Evidence) -> str | None:
-    """Images by split, and those left out."""
-    shown = _by_split(evidence)
-    return f"{shown} {missing(evidence)}" if shown else None
-
-
-def features(evidence: Evidence) -> str | None:
-    """Columns of subgroups."""
-    columns = [str(row["column"]) for row in _columns(evidence)]
-    return f"Known of the test images: {', '.join(columns)}; see “Subgroups”." if columns else None
-
-
-def classes(evidence: Evidence) -> str | None:
-    """Classes of the test split."""
-    rows = [row for row in evidence["data"]["counts"] if row["split"] == "test"]
-    return "Test classes: " + ", ".join(f"{row['label']} {row['images']}" for row in rows) + "." if rows else None
-
-
-def prevalence(evidence: Evidence) -> str | None:
-    """Share of abnormal test images."""
-    share = evidence["image"]["prevalence"]
-    return f"{percent(share, 1)} of the test images are abnormal." if share else None
-
-
-def table(evidence: Evidence) -> str | None:
-    """The 2 × 2 table."""
-    counts = evidence["image"]["confusion"]
-    if counts is None:
-        return None
-    return (
-        f"{counts['true_positive']} hits, {counts['false_negative']} misses, {counts['false_positive']} false alarms, "
-        f"{counts['true_negative']} rightly passed."
-    )
-
-
-def ranking(evidence: Evidence) -> str | None:
-    """AUROC and average precision."""
-    image = evidence["image"]
-    return f"AUROC {with_span(image['auroc'])}, average precision {with_span(image['average_precision'])}."
-
-
-def accuracy(evidence: Evidence) -> str | None:
-    """Sensitivity and specificity."""
-    image = evidence["image"]
-    shown = [f"{name} {with_span(image[name], 'percent')}" for name in ("sensitivity", "specificity")]
-    return f"At the operating point: {', '.join(shown)}."
-
-
-def failures(evidence: Evidence) -> str | None:
-    """Where to look for wrong decisions."""
-    counts = evidence["image"]["confusion"]
-    if counts is None:
-        return None
-    by = " Figures by subgroup are under “Subgroups”." if _columns(evidence) else ""
-    return (
-        f"{counts['false_negative']} misses and {counts['false_positive']} false alarms; the worst are pictured under "
-        f"“Cases”, all are in predictions.csv.{by}"
-    )
 
 
 def limitations(evidence: Evidence) -> str | None:
@@ -283,10 +223,6 @@ def _among(evidence: Evidence, split: str, text: str) -> str:
     """``text`` with the number of test images that are also in ``training`` or ``validation``; "" for none."""
     part = ((evidence["checks"].get("shared_images") or {}).get(split)) or {}
     return text.format(part["shared"]) if part.get("shared") else ""
-
-
-def _columns(evidence: Evidence) -> list[Any]:
-    return (evidence["checks"].get("subgroups") or {}).get("columns") or []
 
 
 def _history(evidence: Evidence) -> list[Any]:

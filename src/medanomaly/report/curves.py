@@ -1,4 +1,4 @@
-"""The curves of a report as inline SVG: ROC, precision and recall, calibration, FROC, and the ROC curves of runs."""
+"""Draw the report's curves as inline SVG: ROC, precision and recall, calibration, FROC, ROC of several runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which test images the report shows: worst false alarms, worst misses, best hits, and those nearest the threshold."""
+"""Choose the test images to show: worst false alarms, worst misses, best hits, nearest to the threshold."""
 
 from __future__ import annotations
 

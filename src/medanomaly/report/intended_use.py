@@ -1,4 +1,4 @@
-"""What a run's figures cannot say, and what the model is for."""
+"""Limits of a run's figures and the model's intended use, in words."""
 
 from __future__ import annotations
 

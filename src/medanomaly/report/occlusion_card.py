@@ -1,4 +1,4 @@
-"""The occlusion check in plain words: marked regions filled from their surroundings, and what came out."""
+"""Card of the occlusion check: marked regions filled from their surroundings, and what came out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medanomaly.evidence.occlusion_caveat import deciding, fill_effect, likewise
 from medanomaly.metrics.formatting import raw, with_span
 
 
-def covering(check: Mapping[str, Any]) -> Told:
+def occlusion(check: Mapping[str, Any]) -> Told:
     """The check as the page shows it: state, sentences, facts."""
     low, high = ends(deciding(check).get("difference"))
     if low is None or high is None:

@@ -1,4 +1,4 @@
-"""The evidence of one run as a page for people: one HTML file that needs no network, no script and no other file."""
+"""Render the report of one run: one HTML file without network, scripts or other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Picture rows of the report: image, heat map and outline of a case, small enough to live inside the page."""
+"""Picture rows of the report: image, heat map and outline of a case, small enough to embed."""
 
 from __future__ import annotations
 

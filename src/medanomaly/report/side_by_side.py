@@ -1,4 +1,4 @@
-"""Several tested runs on one page: their figures in one table, their differences on shared images, their caveats."""
+"""Render several runs on one page: figures in one table, differences on shared images, caveats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics and pictures of others, kept from ending a test: one that fails is named and left out."""
+"""Guard a test against failing metrics and pictures of others: one that fails is named and left out."""
 
 from __future__ import annotations
 

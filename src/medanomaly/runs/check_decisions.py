@@ -1,4 +1,4 @@
-"""Whether the decisions that a run wrote down are those of its operating point, which is all that a bundle knows."""
+"""Check that a run's written decisions are those of its operating point, which is all that a bundle knows."""
 
 from __future__ import annotations
 

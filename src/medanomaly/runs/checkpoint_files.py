@@ -1,4 +1,4 @@
-"""Checkpoints: written as a whole or not at all, and looked at before a run goes on from one."""
+"""Write checkpoints whole or not at all, and check one before a run resumes from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A test's batches, collected as they pass by: rows of predictions, pixel histograms, and some pictures."""
+"""Collect a test's batches as they pass: rows of predictions, pixel histograms, some pictures."""
 
 from __future__ import annotations
 

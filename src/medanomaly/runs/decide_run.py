@@ -1,4 +1,4 @@
-"""Another operating point for a tested run, without training it again."""
+"""Change the operating point of a tested run, without training it again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of an earlier test in a run's folder, moved aside whole before another test writes its own."""
+"""Move the record of an earlier test aside, whole, before another test writes its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The callback that writes a run's folder after every test: predictions, weights, evidence and a report."""
+"""``EvidenceWriter``, the callback that writes a run's folder after every test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import sys
 from collections.abc import Callable
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,14 @@ from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.run_checks import ALWAYS, CHECKS
 from medanomaly.evidence.image_figures import image_metrics, undefined_metrics
 from medanomaly.evidence.pixel_figures import PixelFigures
-from medanomaly.evidence.run_caveats import FAILED, with_failures
-from medanomaly.evidence.run_layout import EVIDENCE, PREDICTIONS, REPORT
+from medanomaly.evidence.run_caveats import FAILED
+from medanomaly.evidence.run_layout import PREDICTIONS, REPORT
 from medanomaly.evidence.stages import FIGURES, Stages
-from medanomaly.files import write_json, write_text
 from medanomaly.report.gallery import Gallery
-from medanomaly.report.page import render
 from medanomaly.runs import run_record
 from medanomaly.runs.callback_guard import CallbackGuard
-from medanomaly.runs.collected_batches import PICTURES, ROWS, CollectedBatches
+from medanomaly.runs.collected_batches import ROWS, CollectedBatches
+from medanomaly.runs.evidence_files import write_evidence, write_report
 from medanomaly.runs.first_files import TestTables, write_first_files
 from medanomaly.runs.run_record import SCHEMA
 from medanomaly.runs.step_outputs import StepOutputs
@@ -131,7 +129,7 @@ class EvidenceWriter(Visualizer):
         """
         del batch, batch_idx, dataloader_idx
         self._steps -= 1
-        total = distributed.length(trainer.test_dataloaders)
+        total = distributed.dataset_length(trainer.test_dataloaders)
         outputs = distributed.gather_batch(
             outputs, None if total is None else max(0, total - len(self._collected.rows))
         )
@@ -280,27 +278,10 @@ class EvidenceWriter(Visualizer):
     def _publish(self, out: Path) -> None:
         """Write evidence and report; the evidence once more where writing these failed in part."""
         assert self._evidence is not None
-        stage = partial(self._stages.stage, once=True)
-        self._write_evidence(self._evidence, out)
-        with stage("page", out / REPORT):
-            cases = []
-            with stage(PICTURES):
-                labels = dict(zip(self._predictions["path"], self._predictions["label"], strict=True))
-                cases = self._collected.gallery.shown(labels)
-            scores, truth = predictions.shown(self._predictions), self._predictions["abnormal"].to_numpy(dtype=bool)
-            write_text(out / REPORT, render(self._evidence, scores, truth, cases, stage=stage))
+        self._told = write_evidence(self._evidence, out, self._stages)
+        write_report(self._evidence, self._predictions, self._collected.gallery, out, self._stages)
         if self._told < len(self.failures):
-            self._write_evidence(self._evidence, out)
-
-    def _write_evidence(self, evidence: dict[str, Any], out: Path) -> None:
-        with self._stages.stage(EVIDENCE, out / EVIDENCE, once=True):
-            try:
-                write_json(out / EVIDENCE, with_failures(evidence))
-            except (TypeError, ValueError) as error:  # something that JSON does not know
-                self._stages.note(EVIDENCE, error)
-                evidence.update(run_record.json_values(evidence), failed=self.failures)
-                write_json(out / EVIDENCE, with_failures(evidence))
-        self._told = len(self.failures)
+            self._told = write_evidence(self._evidence, out, self._stages)
 
     def _tell(self, trainer: Any) -> None:
         """Say on the console what failed, and write evidence and report anew if they do not name it."""

@@ -1,4 +1,4 @@
-"""The files of a run that are written first, as they cannot be had again: predictions, validation scores, weights."""
+"""Write first what cannot be had again: predictions, validation scores, weights."""
 
 from __future__ import annotations
 

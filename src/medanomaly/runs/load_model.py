@@ -1,4 +1,4 @@
-"""The model of a tested run, made of its class and its weights as it was tested; and the classes that a run names."""
+"""Load the model of a tested run from its class and weights; find the classes that a run names."""
 
 from __future__ import annotations
 

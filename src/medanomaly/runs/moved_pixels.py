@@ -1,4 +1,4 @@
-"""Whether a pre-processor's transform moves what it shows: heat maps would lie elsewhere than on the image."""
+"""Check whether a pre-processor's transform moves pixels: heat maps would then lie elsewhere than on the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a tested run, made again from its folder."""
+"""Make the report of a tested run again from its folder."""
 
 from __future__ import annotations
 

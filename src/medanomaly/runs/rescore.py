@@ -1,4 +1,4 @@
-"""A tested run's images through its model again, for what the run's files do not hold: pictures and pixels."""
+"""Score a tested run's images again, for what its files do not hold: pictures and pixels."""
 
 from __future__ import annotations
 

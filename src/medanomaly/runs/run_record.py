@@ -1,4 +1,4 @@
-"""What a run was made of: model, data, options and versions, for ``run.json``, ``split.csv`` and the evidence."""
+"""Record what a run was made of: model, data, options and versions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model's step returned in a test, kept before a post-processor puts its own scores in place of it."""
+"""Keep what a model's step returned in a test, before a post-processor replaces its scores."""
 
 from __future__ import annotations
 

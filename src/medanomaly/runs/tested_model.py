@@ -1,4 +1,4 @@
-"""What was tested: pre-processor, network and score as one object, which is all that may score a run's images."""
+"""``TestedModel``: pre-processor, network and score as tested; the only thing that may score a run's images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tested run, read back from its folder: evidence, predictions and truth; on demand its model and data module.
+"""``TestedRun``: a run's folder read back; its model and data module on demand.
 
 Reading is cheap: torch and anomalib are imported when the model or the data module is asked for.
 """

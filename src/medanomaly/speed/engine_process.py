@@ -1,4 +1,4 @@
-"""The other end of :mod:`medanomaly.speed.engine_worker`: processes that are started, asked and ended."""
+"""Start, ask and end engine processes (:mod:`medanomaly.speed.engine_worker`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One engine in a process of its own, for ``medanomaly speed``: JSON lines in, JSON lines out.
+"""Run one engine in a process of its own: JSON lines in, JSON lines out.
 
 Run as a file, so that nothing is imported but what the engine itself needs: the time to its first score is its own.
 The first line says what to load; a first image is scored at once. Each further line is an order: ``each`` scores
@@ -38,7 +38,7 @@ class Engine:
 
 
 class Ours(Engine):
-    """The edge runtime; ``hint`` as of ``Detector``."""
+    """The edge runtime; ``hint`` is that of ``Detector``."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         from medanomaly.edge import Detector

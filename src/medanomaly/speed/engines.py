@@ -1,4 +1,4 @@
-"""What a bundle is measured against: which engines are installed, and what each of them is given."""
+"""Engines that a bundle is compared with: which are installed, and their options."""
 
 from __future__ import annotations
 

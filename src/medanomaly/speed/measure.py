@@ -1,4 +1,4 @@
-"""``medanomaly speed``: how fast a bundle is here, beside other engines on the same network.
+"""``medanomaly speed``: measure a bundle here, beside other engines on the same network.
 
 Each engine runs in a process of its own. Rounds are interleaved (A B C A B C …), since other work on the machine slows
 all of them alike; figures are medians over the rounds, and ratios are medians of each round's own ratio.
@@ -71,7 +71,7 @@ def measure(
         bundle: Folder of the bundle.
         inputs: Files, folders and patterns, as for ``infer``.
         repeat: Rounds.
-        limit: At most so many images, evenly spread over those found; each is read from its file in each round.
+        limit: Largest number of images, evenly spread over those found; each is read from its file in each round.
         against: Names out of :data:`medanomaly.speed.NAMES`; None for all that can be had.
         anomalib: Folder of anomalib's own export of the network (``weights/openvino/model.xml``,
             ``weights/torch/model.pt``); by default its OpenVINO inferencer gets the bundle's graph with a resize in

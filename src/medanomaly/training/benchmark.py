@@ -1,4 +1,4 @@
-"""anomalib's benchmark, with its seed given to what it builds, and an exit status that says what failed."""
+"""anomalib's benchmark with its seed used, and an exit status that says what failed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A benchmark's job whose run stays: anomalib tests each in a temporary folder, and keeps a row of figures."""
+"""Benchmark job that keeps its run; anomalib's tests in a temporary folder and keeps a row of figures."""
 
 from __future__ import annotations
 

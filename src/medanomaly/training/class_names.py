@@ -1,4 +1,4 @@
-"""Classes as users name them: a plugin's short name, one of anomalib's, or a class path."""
+"""Resolve class names as users write them: a plugin's short name, one of anomalib's, or a class path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which option an error from a constructor is about."""
+"""Find the option that an error from a constructor is about."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What jsonargparse says of a wrong option, in one sentence.
+"""Shorten jsonargparse's message about a wrong option to one sentence.
 
 Its own message lists every type that was tried, over up to forty lines. Here the innermost complaint is taken out of
 it, and put with the option's full name, its value, what is allowed and the nearest name.

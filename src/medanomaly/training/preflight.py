@@ -1,4 +1,4 @@
-"""What can be known to be wrong before a run begins, so that nothing is written and no image is read."""
+"""Check before a run begins what can be known to be wrong; nothing is written and no image is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said when a signal ends a training: the command line that goes on from its last checkpoint."""
+"""Print the command line that resumes a training which a signal ended."""
 
 from __future__ import annotations
 

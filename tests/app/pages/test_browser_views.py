@@ -131,7 +131,7 @@ def test_evidence_is_one_click_away_and_bundles_are_compared(context, tiny_bundl
             expect(desk.page.get_by_text(caveat["title"]).first).to_be_attached()
         expect(desk.page.get_by_text(f"{card['results']['image']['auroc']['value']:.3f}").first).to_be_visible()
         expect(desk.page.get_by_text("What other points would cost")).to_be_visible()
-        expect(desk.page.get_by_text("Does one simple number do as well?")).to_be_attached()
+        expect(desk.page.get_by_text("Does one image statistic do as well?")).to_be_attached()
         assert "examples" not in card["checks"].get("groups", {})
         assert "subgroups" not in card["checks"]
         desk.sound()

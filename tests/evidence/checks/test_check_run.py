@@ -13,10 +13,10 @@ from tests.conftest import write_image
 
 import medanomaly.data as data
 from medanomaly.evidence.caveats import caveats
-from medanomaly.evidence.check_caveats import covering
 from medanomaly.evidence.checks import run_checks
 from medanomaly.evidence.checks.run_checks import CHECKS
 from medanomaly.evidence.checks.trivial_baseline import of_image
+from medanomaly.evidence.occlusion_caveat import occlusion
 from medanomaly.imaging import Preprocessing
 from medanomaly.runs.tested_model import TestedModel
 
@@ -109,7 +109,7 @@ def test_a_model_that_sees_the_fill_is_judged_by_images_that_are_all_filled(tmp_
     assert (part["images"], part["passed"], part["flagged"]) == (20, 20, 20)
     assert part["auroc"]["value"] == 1.0
     assert part["auroc_covered"]["value"] < 0.8 < part["auroc_random"]["value"]
-    said = covering({"checks": {"covering": check}})
+    said = occlusion({"checks": {"covering": check}})
     assert said["title"] == "The score falls when the lesion is covered"
     assert "The fill itself raises scores" in said["text"]
 

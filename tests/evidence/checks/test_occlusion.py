@@ -1,4 +1,4 @@
-"""Covering: a model that sees the lesion is told from one that does not."""
+"""Occlusion: a model that sees the lesion is told from one that does not."""
 
 from __future__ import annotations
 

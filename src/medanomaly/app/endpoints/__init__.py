@@ -1,1 +1,4 @@
-"""The addresses that the browser asks: pictures, images, worklist, marks and uploads."""
+"""The addresses that the browser asks: pictures, images, worklist, marks and uploads.
+
+Look first into :mod:`.routes`, which lists them; :mod:`.asking` reads a request, the other modules answer.
+"""

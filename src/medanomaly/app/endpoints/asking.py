@@ -1,4 +1,4 @@
-"""Who asks, of which bundle, at which operating point: what every request of the reading part says of itself."""
+"""Read a request: whose session, which bundle, which operating point."""
 
 from __future__ import annotations
 

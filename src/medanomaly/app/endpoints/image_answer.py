@@ -1,4 +1,4 @@
-"""One image as the browser gets it: all that stands beside its picture, in one answer, of one operating point."""
+"""Answer for one image: all that stands beside its picture, at one operating point."""
 
 from __future__ import annotations
 

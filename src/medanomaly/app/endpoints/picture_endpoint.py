@@ -1,4 +1,4 @@
-"""The one address that serves pictures.
+"""Serve pictures of images: the one address for all of them.
 
 ``GET /read/picture/NUMBER/LAYER?bundle=B&size=S`` with the header ``X-Session``. Layers:
 

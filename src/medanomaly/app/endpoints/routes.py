@@ -1,4 +1,4 @@
-"""The addresses of the reading part, beside the one that takes files in. All of them want the session's secret."""
+"""The addresses of the reading part and what answers each. All want the session's secret."""
 
 from __future__ import annotations
 

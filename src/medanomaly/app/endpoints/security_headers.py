@@ -1,4 +1,4 @@
-"""What stands before every answer, static pages included: whose name the page goes by, and what it may load."""
+"""Check the host and set security headers on every answer, static pages included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The address that files are sent to: straight into the session's folder, never into memory as a whole.
+"""Receive uploads straight into the session's folder, never whole in memory.
 
 Streamlit's own upload field asks for an address for each file first and tells of none before all have come: of 500
 frames the first was seen after seconds, and each lay in memory until the session's end.

@@ -1,4 +1,4 @@
-"""The list as the browser gets it: the order of all rows, the words of one page of them, and how far the scoring is."""
+"""Answer for the worklist: the order of all rows, the text of one page of them, and the scoring's progress."""
 
 from __future__ import annotations
 

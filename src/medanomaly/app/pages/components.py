@@ -1,4 +1,4 @@
-"""The parts of the page that Streamlit has no element for: the drop field, and the reading part."""
+"""Components of the page that Streamlit lacks: the drop field and the reading part."""
 
 from __future__ import annotations
 

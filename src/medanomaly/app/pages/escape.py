@@ -1,4 +1,4 @@
-"""Texts of others, such as file names, headers and cards, made fit for the page: shown as they are, never as markup."""
+"""Escape foreign text (file names, headers, cards) for the page: shown as it is, never as markup."""
 
 from __future__ import annotations
 

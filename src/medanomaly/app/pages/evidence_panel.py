@@ -1,4 +1,4 @@
-"""The evidence for the bundle in use: caveats first, then figures, other points, and what it was made from."""
+"""Draw the evidence of the bundle in use: caveats first, then figures, other points, and its origin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operating point as a slider, with what it costs."""
+"""Draw the operating point as a slider, with what it costs."""
 
 from __future__ import annotations
 

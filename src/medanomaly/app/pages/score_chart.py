@@ -1,4 +1,4 @@
-"""The validation scores as a chart, for the evidence."""
+"""Draw the validation scores as a chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel at the side: bundle, files, operating point, export."""
+"""Draw the sidebar: bundle, files, operating point, export."""
 
 from __future__ import annotations
 

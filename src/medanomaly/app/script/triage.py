@@ -1,4 +1,4 @@
-"""What Streamlit runs for each page. Alone in its folder, because Streamlit puts the folder on the import path."""
+"""Entry script of each page for Streamlit. Alone in its folder, which Streamlit puts on the import path."""
 
 from medanomaly.app.pages.triage import main
 

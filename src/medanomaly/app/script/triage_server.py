@@ -1,4 +1,4 @@
-"""What Streamlit serves: the page, and beside it the addresses that take files in and give pictures out."""
+"""Entry script of Streamlit's server: the page, and the addresses for uploads and pictures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The page's heavy work: off its thread, in few threads, within a bound on memory, and each piece done once."""
+"""Run the page's heavy work in a few background threads, within a memory bound, each piece once."""
 
 from __future__ import annotations
 

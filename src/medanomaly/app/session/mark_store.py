@@ -1,4 +1,4 @@
-"""Marks and notes in SQLite: by image, bundle and reader, whole after a crash, and never the image itself."""
+"""Store marks and notes in SQLite: by image, bundle and reader, whole after a crash, never the image itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks at work: read for every answer and so kept at hand, written at once, and never the end of the page."""
+"""Marks in memory over the store: quick to read, written at once; an error of the store never ends the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks and notes as files for others: CSV and JSON Lines, with the bundle's hash and the time."""
+"""Export marks and notes as CSV and JSON Lines, with the bundle's hash and the time."""
 
 from __future__ import annotations
 

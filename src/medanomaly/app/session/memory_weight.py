@@ -1,4 +1,4 @@
-"""How much memory an image takes to read, by its header, before a pixel is decoded."""
+"""Estimate the memory that an image takes to read, from its header, before a pixel is decoded."""
 
 from __future__ import annotations
 

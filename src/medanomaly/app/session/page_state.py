@@ -1,4 +1,4 @@
-"""What one page remembers between runs of its script."""
+"""State of one page between runs of its script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each two readers on the images that both marked, and how far they agree."""
+"""Agreement of each two readers on the images that both marked."""
 
 from __future__ import annotations
 

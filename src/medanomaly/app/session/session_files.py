@@ -1,4 +1,4 @@
-"""The files of one session: taken in by a thread of their own while the first of them are being scored."""
+"""Take in the files of one session in a thread of its own, while the first are being scored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lives on the server: marks, and the open sessions, each with its folder."""
+"""Open sessions of the server, each with its folder, and the bundles and marks that they share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is, told by its first bytes and never by its name."""
+"""Detect an upload's type by its first bytes, never by its name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of strangers become files of the session: of known kinds, within limits, under names of our own."""
+"""Accept uploaded files into a session: known types, within limits, under names of our own."""
 
 from __future__ import annotations
 

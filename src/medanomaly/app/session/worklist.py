@@ -1,4 +1,4 @@
-"""The images of one session under one bundle, scored in the background and sorted by suspicion."""
+"""Score the images of one session with one bundle in the background, and sort them by suspicion."""
 
 from __future__ import annotations
 

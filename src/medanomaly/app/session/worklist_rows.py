@@ -1,4 +1,4 @@
-"""What the list shows: a row for each image, one for a whole video, most suspicious first."""
+"""Rows of the worklist: one an image, one for a whole video, most suspicious first."""
 
 from __future__ import annotations
 

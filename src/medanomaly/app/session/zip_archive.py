@@ -1,4 +1,4 @@
-"""What a zip file holds, read with the mistrust that strangers' archives need."""
+"""Unpack an uploaded zip file within limits, trusting neither its names nor its declared sizes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a DICOM file says of itself: its technique always, whom it shows only when asked."""
+"""Header fields of a DICOM file for the viewer: technique always, the patient only when asked."""
 
 from __future__ import annotations
 

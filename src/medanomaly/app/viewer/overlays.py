@@ -1,4 +1,4 @@
-"""What is laid over an image: the heat map as a picture, the mask's outline as a path."""
+"""Overlays of an image: the heat map as a picture, the mask's outline as a path."""
 
 from __future__ import annotations
 

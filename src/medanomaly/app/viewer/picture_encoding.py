@@ -1,4 +1,4 @@
-"""Pictures as bytes for the browser: colour as JPEG or PNG, grey of more than 8 bits as raw 16-bit values."""
+"""Encode pictures for the browser: colour as JPEG or PNG, grey of more than 8 bits as raw 16-bit values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One image looked at closely: what the viewer needs of it, each piece made once and kept while it is of use."""
+"""One image with everything that the viewer shows of it; each piece is made once and kept while in use."""
 
 from __future__ import annotations
 

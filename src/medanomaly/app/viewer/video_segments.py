@@ -1,4 +1,4 @@
-"""A video's scores over time: suspicious segments, and a line short enough to draw."""
+"""Suspicious segments of a video, and its scores as a line short enough to draw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An image as a person sees it: decoded once, at its own size and depth, through a window that can be moved."""
+"""Window an image for display: decoded once at its own size and depth, then shown through a movable window."""
 
 from __future__ import annotations
 

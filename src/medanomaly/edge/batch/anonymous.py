@@ -1,4 +1,4 @@
-"""``infer --anonymous``: inputs under keyed hashes, so that nothing that a run leaves or prints holds path or header.
+"""``infer --anonymous``: replace inputs by keyed hashes; nothing left or printed holds a path or header.
 
 A plain hash of a path hides nothing: names of patients can be guessed and hashed. The hash here is an HMAC with a key
 that stays with whoever holds the files. It needs no reading, so that failures, missing files, folders and patterns have

@@ -1,4 +1,4 @@
-"""``medanomaly infer``: inputs to records, one line each."""
+"""``medanomaly infer``: score inputs and write records, one line each."""
 
 from __future__ import annotations
 

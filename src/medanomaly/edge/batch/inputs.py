@@ -1,4 +1,4 @@
-"""What a person names becomes what is scored: files, folders, patterns, lists, and each frame of files with several."""
+"""Expand what a person names into inputs: files, folders, patterns, lists, and frames of files with several."""
 
 from __future__ import annotations
 

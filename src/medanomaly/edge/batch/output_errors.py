@@ -1,4 +1,4 @@
-"""Errors of writing results, apart from those of reading inputs and bundles."""
+"""Errors of writing results, as opposed to those of reading inputs and bundles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of what is written for an input."""
+"""Names of the files written for an input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files in a folder of results are ours: only these are replaced, and what is not ours is never written over.
+"""Which files in OUT are ours: only these are replaced, and nothing else is ever overwritten.
 
 Ours are ``results.jsonl`` and ``infer.json`` that say so, the pictures that the records there name, the timelines of
 the videos among them, and the pictures of the one input that a kill kept from its record. Each is a plain file of the

@@ -1,4 +1,4 @@
-"""What a run of ``medanomaly infer`` leaves for each input: its record, and the pictures asked for."""
+"""Write what ``medanomaly infer`` leaves for each input: its record, and the pictures asked for."""
 
 from __future__ import annotations
 

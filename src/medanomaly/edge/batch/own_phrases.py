@@ -1,4 +1,4 @@
-"""The program's own phrases: what of an error's text may be shown where no path and no header may be.
+"""Keep of an error's text only the program's own phrases, where no path and no header may be shown.
 
 An error names its file, repeats parts of its name, and quotes headers and the exceptions of decoders. Taking out what
 is known to be secret would leave what nobody thought of, so it is done the other way round: what is shown is put

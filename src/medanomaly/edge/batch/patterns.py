@@ -1,4 +1,4 @@
-"""Patterns such as ``study/**/*.png`` become files, each once, whatever links and folders they match."""
+"""Expand patterns such as ``study/**/*.png`` into files, each once, whatever links and folders they match."""
 
 from __future__ import annotations
 

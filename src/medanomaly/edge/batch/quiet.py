@@ -1,4 +1,4 @@
-"""Nothing but our own messages on standard error, for as long as a run must not quote its files."""
+"""Silence foreign messages on standard error, while a run must not quote its files."""
 
 from __future__ import annotations
 

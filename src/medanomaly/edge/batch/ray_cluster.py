@@ -1,4 +1,4 @@
-"""The same detector on every machine of a Ray cluster: Ray Data maps it over the inputs with a pool of actors.
+"""Score inputs on a Ray cluster: Ray Data maps the detector over them with a pool of actors.
 
 Ray brings the scheduling, the retries and the back-pressure; what is here says which files, in which order, and that
 each has exactly one outcome. Workers read the files themselves, from paths that they share with this process.

@@ -1,4 +1,4 @@
-"""``results.jsonl``: one line each input, whole lines only, and the way on after a kill."""
+"""Write and resume ``results.jsonl``: one whole line for each input, also after a kill."""
 
 from __future__ import annotations
 

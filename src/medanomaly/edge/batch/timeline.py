@@ -1,4 +1,4 @@
-"""Scores of a video over its time: a table and a small chart, both without further libraries."""
+"""Write a video's scores over time: a table and a small chart, without further libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``medanomaly verify``: whether a bundle is whole, and gives here what it gave where it was exported."""
+"""``medanomaly verify``: check that a bundle is whole and gives the recorded scores here."""
 
 from __future__ import annotations
 

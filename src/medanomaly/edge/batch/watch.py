@@ -1,4 +1,4 @@
-"""Files as they arrive in a folder, each when it is complete."""
+"""Watch a folder and hand on each file once it is complete."""
 
 from __future__ import annotations
 

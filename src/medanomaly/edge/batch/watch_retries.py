@@ -1,4 +1,4 @@
-"""Files of a watched folder that could not be read: which failure waits, which is recorded, and what is tried again.
+"""Retry files of a watched folder that could not be read: which failure waits, and which is recorded.
 
 A file that cannot be read may be incomplete, because its writer paused for longer than a file must stand still. So the
 failure of a whole file waits until the file has stood still for longer, and is dropped if the file can be read by then:

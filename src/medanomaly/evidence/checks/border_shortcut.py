@@ -1,4 +1,4 @@
-"""Does the border of what the model sees tell the classes apart, where no lesion is?"""
+"""Check for a border shortcut: does the border of what the model sees tell the classes apart without any lesion?"""
 
 from __future__ import annotations
 

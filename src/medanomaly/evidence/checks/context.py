@@ -1,4 +1,4 @@
-"""What checks need of a tested run, and how they say that they cannot be made."""
+"""Inputs that checks take from a tested run, and the error of a check that cannot be made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the score fall when the marked lesion is covered, and more than when healthy tissue is?
+"""Occlusion check: does the score fall more when the lesion is covered than when healthy tissue is?
 
 A filled region may itself look strange to a model. So normal images are filled too, at the places of abnormal images'
 masks: where both classes are filled, a trace of the fill is in both and cancels.
@@ -172,7 +172,7 @@ def check(context: Context) -> dict[str, Any]:
     drawn = np.array(rows)[context.sample(len(rows), MOST)]
     place_of = np.array([number.get(path, -1) for path in paths])
     lesions = _Covered(context, data, place_of)
-    masks = lesions.cover(drawn, None, "covering the lesion")
+    masks = lesions.cover(drawn, None, "occlusion of the lesion")
     if not lesions.kept:
         why = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in lesions.left.items() if count)
         raise CheckError(f"no mask could be covered beside a control ({why})")

@@ -1,4 +1,4 @@
-"""Do training images score lower than validation images, both normal?"""
+"""Overfitting check: do normal training images score lower than normal validation images?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from medanomaly.evidence.checks.context import CheckError, Context, figure
 from medanomaly.evidence.checks.split_images import subset
 from medanomaly.metrics.delong import auroc_interval
 
-#: At most so many normal images of a split are scored: a large backbone on a small CPU takes a minute for each 500.
+#: Largest number of normal images scored of a split: a large backbone on a small CPU takes a minute for each 500.
 MOST = 500
 
 

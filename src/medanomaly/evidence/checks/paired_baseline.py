@@ -1,4 +1,4 @@
-"""One number an image against the model: which to take, which way round, and whether it ranks as well."""
+"""Compare an image statistic with the model (paired): which one, which direction, and whether it ranks as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are patients (or other groups) of the test also in training or validation?"""
+"""Patient leakage check: are patients (or other groups) of the test also in training or validation?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All checks of a run, each on its own: one that fails leaves its reason and stops nothing."""
+"""Run all checks of a run, each on its own: one that fails leaves its reason and stops nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are images of the test also among those that set the threshold, or that the model was trained on?
+"""Shared images check: are test images also in validation or training?
 
 Told by address, by content of the file under another name, and by decoded pixels. What it costs: a look at each file's
 size; three short pieces of files of equal size, and the whole of those whose pieces agree; and at most 1,000 decoded
@@ -31,7 +31,7 @@ from medanomaly.imaging import decode as decode_file
 MOST = 500
 #: Bytes of each of the three pieces, from beginning, middle and end, by which files are compared first.
 _PIECE = 4096
-#: Scores of equal pixels differ by rounding alone: by so much of their spread, and of themselves.
+#: Scores of equal pixels differ by rounding alone: by at most these shares of their spread and of themselves.
 _OF_SPREAD, _OF_SCORE = 1e-4, 1e-4
 
 

@@ -1,4 +1,4 @@
-"""The images of a split, of a data module of ours or of anomalib's, read again as the test read them."""
+"""Read the images of a split again as the test read them, for a data module of ours or of anomalib's."""
 
 from __future__ import annotations
 

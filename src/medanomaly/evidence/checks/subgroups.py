@@ -1,4 +1,4 @@
-"""Is the model worse for some: a view, a sex, a scanner, a site?"""
+"""Subgroup check: is the model worse for a view, a sex, a scanner, a site?"""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def figures(cases: Cases) -> dict[str, Any]:
 
 
 def gap(first: Any, second: Any, comparisons: int = 1) -> Interval:
-    """First minus second, with an interval that holds for so many comparisons at once (Bonferroni).
+    """First minus second, with an interval that holds for all ``comparisons`` at once (Bonferroni).
 
     The two intervals are joined by the distances of their ends (MOVER: Zou and Donner, Statistics in Medicine 27, 2008,
     1693–1702), which are stretched by the ratio of normal quantiles. The two are taken as independent; images of one

@@ -1,4 +1,4 @@
-"""Does one number of the image (its mean, its sharpness, its redness, …) rank as well as the model?"""
+"""Check against a trivial baseline: does an image statistic (mean, sharpness, redness, …) rank as well as the model?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.data.image_statistics import ONE_NUMBER, SCALED
+from medanomaly.data.image_statistics import IMAGE_STATISTICS, SCALED
 from medanomaly.data.measured_pixels import pictures, plain_and_scaled
 from medanomaly.evidence.checks.context import CheckError, Context, tracked
 from medanomaly.evidence.checks.paired_baseline import Values, compare
@@ -18,17 +18,17 @@ from medanomaly.evidence.checks.split_images import subset
 from medanomaly.imaging import ImageError, Preprocessing
 from medanomaly.imaging.decoded_image import DecodedImage
 
-#: At most so many images of a split are decoded again; more would cost more than they tell.
+#: Largest number of images decoded again of a split; more would cost much time and add little.
 MOST = 2000
 FILE_SIZE = "file size"
 
 
 def of_image(image: np.ndarray | DecodedImage, reading: Preprocessing, name: str = "image") -> dict[str, float]:
-    """Every number of an image, in the field of view that the model sees, before it is resized.
+    """Every statistic of an image, in the field of view that the model sees, before it is resized.
 
-    The numbers are those of the data: by the declared depth, in the data's own colours, and of the values that the
+    They are taken of the data: by the declared depth, in the data's own colours, and of the values that the
     intensity rule starts from. Where the rule scales them otherwise (``minmax``, ``percentile``, ``window``,
-    ``equalise``), the same numbers follow as it shows them, called ``mean (as scaled)`` and so on.
+    ``equalise``), the same statistics follow of what it shows, called ``mean (as scaled)`` and so on.
 
     Args:
         image: (H, W, 3), RGB; or a picture, read as the reading's ``voi`` says.
@@ -40,8 +40,10 @@ def of_image(image: np.ndarray | DecodedImage, reading: Preprocessing, name: str
     """
     picture = image if isinstance(image, DecodedImage) else DecodedImage.of(image)
     plain, scaled = plain_and_scaled(picture, reading, name)
-    found = {number: take(plain) for number, take in ONE_NUMBER.items()}
-    return found if scaled is None else {**found, **{name + SCALED: take(scaled) for name, take in ONE_NUMBER.items()}}
+    found = {name: take(plain) for name, take in IMAGE_STATISTICS.items()}
+    if scaled is not None:
+        found |= {name + SCALED: take(scaled) for name, take in IMAGE_STATISTICS.items()}
+    return found
 
 
 def check(context: Context) -> dict[str, Any]:
@@ -54,13 +56,13 @@ def check(context: Context) -> dict[str, Any]:
     rows = rows[context.sample(len(rows), MOST)]
     # Cut off by the field of view is also what the file's size speaks of.
     sizes = _reading(context).field_of_view == "none"
-    test, good = _values(context, context.predictions.iloc[rows], "one number, test", sizes)
+    test, good = _values(context, context.predictions.iloc[rows], "image statistics, test", sizes)
     if not len(good):
         raise CheckError("no test image can be read again from its address")
     listed = _of_validation(context)
     listed = listed[~listed["path"].isin(made)]
     drawn = listed.iloc[context.sample(len(listed), MOST)]
-    validation = _values(context, drawn, "one number, validation", sizes)[0] if drawn["abnormal"].any() else None
+    validation = _values(context, drawn, "image statistics, validation", sizes)[0] if drawn["abnormal"].any() else None
     if validation is not None and FILE_SIZE in test.numbers and FILE_SIZE not in validation.numbers:
         test = Values({name: v for name, v in test.numbers.items() if name != FILE_SIZE}, test.abnormal, test.groups)
     left_out = len(context.predictions) - len(good)

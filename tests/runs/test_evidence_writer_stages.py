@@ -37,7 +37,7 @@ from medanomaly.metrics.pixels import PixelCurves
 from medanomaly.report import charts, curves
 from medanomaly.report import page as report
 from medanomaly.report.gallery import Gallery
-from medanomaly.runs import evidence_writer, first_files, run_record
+from medanomaly.runs import evidence_files, evidence_writer, first_files, run_record
 from medanomaly.runs.decide_run import decide_run
 from medanomaly.runs.evidence_writer import EvidenceWriter
 from medanomaly.runs.rebuild_report import rebuild
@@ -66,7 +66,7 @@ STAGES: list[tuple[str, Any, str]] = [
     ("chart precision recall", curves, "precision_recall"),
     ("chart calibration", curves, "calibration"),
     ("chart froc", curves, "froc"),
-    ("page", evidence_writer, "render"),
+    ("page", evidence_files, "render"),
     ("page", report, "filled"),
     ("operating point", predictions, "extra"),
     ("validation decisions", predictions, "with_decisions"),
@@ -194,11 +194,11 @@ def test_a_table_of_findings_that_is_none_costs_no_other(trained, tmp_path):
     assert (folder / "good.csv").exists()
 
 
-@pytest.mark.parametrize("name", ["image_metrics", "render"])
-def test_an_interruption_is_none_of_these(name, trained, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("owner", "name"), [(evidence_writer, "image_metrics"), (evidence_files, "render")])
+def test_an_interruption_is_none_of_these(owner, name, trained, tmp_path, monkeypatch):
     """Control-C ends the command, and what was kept is there."""
     model, data, _ = trained
-    monkeypatch.setattr(evidence_writer, name, raising(KeyboardInterrupt()))
+    monkeypatch.setattr(owner, name, raising(KeyboardInterrupt()))
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         test(model, data, tmp_path)
     kept_whole(tmp_path, trained)
@@ -306,7 +306,7 @@ def options(work: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "broken", [(evidence_writer, "render"), (evidence_writer, "image_metrics")], ids=["page", "figures"]
+    "broken", [(evidence_files, "render"), (evidence_writer, "image_metrics")], ids=["page", "figures"]
 )
 def test_the_command_ends_with_status_1_and_one_line(broken, tmp_path, monkeypatch, capfd):
     with monkeypatch.context() as patched:

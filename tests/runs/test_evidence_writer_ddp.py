@@ -11,7 +11,7 @@ import pytest
 from lightning import Callback
 from tests.small_runs import evidence_of, predictions_of
 
-from medanomaly.runs import evidence_writer, first_files
+from medanomaly.runs import evidence_files, evidence_writer, first_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ class Breaking(Callback):
         elif what == "batch":
             evidence_writer.CollectedBatches.add = broken
         else:
-            setattr(evidence_writer, what, broken)
+            setattr(evidence_files if what == "render" else evidence_writer, what, broken)
 
 
 @pytest.mark.slow
@@ -61,7 +61,7 @@ def test_a_failure_in_one_process_leaves_no_other_waiting(where, stage, status, 
         "--data.init_args.test", "9", "--data.init_args.eval_batch_size", "5", "--trainer.max_epochs", "1",
         "--trainer.enable_progress_bar", "false", "--trainer.logger", "false", "--trainer.accelerator", "cpu",
         "--trainer.strategy", "ddp", "--trainer.devices", "2",
-        "--trainer.callbacks", "tests.runs.test_writer_ddp.Breaking", "--default_root_dir", str(tmp_path / "out"),
+        "--trainer.callbacks", "tests.runs.test_evidence_writer_ddp.Breaking", "--default_root_dir", str(tmp_path / "out"),
     ]  # fmt: skip
     clean = {k: v for k, v in os.environ.items() if k not in {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR"}}
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-#: At most so many squares an image, as in the authors' published example of Zimmerer et al.
+#: Largest number of squares an image, as in the authors' published example of Zimmerer et al.
 SQUARES = 3
 
 
