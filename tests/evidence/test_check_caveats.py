@@ -44,7 +44,7 @@ def test_rivals_are_named_best_first_with_the_verdict():
     rows = [row("redness", 0.87, 0.85, EQUAL), row("spread", 0.7, 0.6, BEATEN), row("sharpness", 0.94, 0.92, BETTER)]
     found = shortcut(baseline(rows))
     assert found["severity"] == "warning"
-    assert found["title"] == "One number ranks as well as the model: sharpness and redness"
+    assert found["title"] == "One image statistic ranks as well as the model: sharpness and redness"
     assert "AUROC of 0.940" in found["text"]
     assert "the model minus it −0.200 (95 % interval −0.250 to −0.150)" in found["text"]
     assert "crop:N" in found["text"]
@@ -63,12 +63,12 @@ def test_what_a_rival_measures_is_offered_as_input_unless_it_is_the_input():
 def test_a_number_whose_direction_validation_does_not_support_is_no_rival():
     rows = [row("redness", 0.9, 0.88, BEATEN), row("sharpness", 0.94, 0.92, BETTER, settled=False)]
     found = shortcut(baseline(rows))
-    assert (found["severity"], found["title"]) == ("note", "The model beats the best single number, redness")
+    assert (found["severity"], found["title"]) == ("note", "The model beats the best image statistic, redness")
 
 
 def test_a_number_that_is_better_but_unsettled_is_not_called_beaten():
     found = shortcut(baseline([row("sharpness", 0.94, 0.92, BETTER, settled=False)]))
-    assert found["title"] == "Whether the model beats the best single number, sharpness, is open"
+    assert found["title"] == "Whether the model beats the best image statistic, sharpness, is open"
     assert "do not settle which way round" in found["text"]
 
 

@@ -1,4 +1,4 @@
-"""What ``medanomaly data check`` found."""
+"""``Report``: what ``medanomaly data check`` found."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Report:
         empty_masks: Masks that mark nothing at the size and in the field of view that the model sees.
         duplicates: Sets of images with the same stored pixels, whatever window is put over them: their addresses and
             splits. Blank ones are no duplicates.
-        one_number: For each number its AUROC on the test split (full frame by its depth, and as the model sees it) and
-            over all images (full frame); None where a class is missing.
+        one_number: For each image statistic its AUROC on the test split (full frame by its depth, and as the model sees
+            it) and over all images (full frame); None where a class is missing.
         notes: What was not written as expected and read all the same, see :attr:`MedicalDataModule.notes`.
         blank: Images of one value throughout.
         shallow: Images of more than 8 bits that use less than a tenth of their depth, under a rule that scales by it.

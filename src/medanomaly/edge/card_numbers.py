@@ -1,4 +1,4 @@
-"""The numbers of a card that decide: one that is none would make scores that are none, for every image."""
+"""Check the numbers of a card that decide: NaN or infinity there would spoil the score of every image."""
 
 from __future__ import annotations
 

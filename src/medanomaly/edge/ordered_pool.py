@@ -29,7 +29,7 @@ def ordered_map(
             handed on, so that a source that waits for files holds nothing back.
         work: A group of items to their outcomes. Called in a thread; should not raise.
         workers: Threads.
-        ahead: At most so many items are drawn and not yet handed out as outcomes.
+        ahead: Largest number of items that are drawn and not yet handed out as outcomes.
         group: Items of a group, at most.
         large: Whether an item takes much memory: it makes a group alone and counts as a full one.
     """

@@ -12,7 +12,7 @@ from medanomaly.evidence.run_caveats import failed, unranked
 
 __getattr__ = old_names(__name__)
 
-#: Below so many images of a class, figures are anecdotes.
+#: With fewer images of a class than this, figures are anecdotes.
 _FEW = 30
 
 

@@ -35,7 +35,7 @@ _INPUTS = {"redness": "haemoglobin", "local contrast": "contrast:7"}
 
 
 def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
-    """One number an image ranks as well as the model, or what the number to beat is."""
+    """An image statistic ranks as well as the model, or which one is to be beaten."""
     check = made(evidence, "one_number")
     if check is None:
         return None
@@ -45,11 +45,11 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
             return None
         if not _above(check["difference"]["low"]):  # no rival, for want of a direction: that is not yet beaten
             return note(
-                f"Whether the model beats the best single number, {check['name']}, is open",
+                f"Whether the model beats the best image statistic, {check['name']}, is open",
                 f"{_rival(check)}. Validation images do not settle which way round it ranks.{_picked(check)}",
             )
         return note(
-            f"The model beats the best single number, {check['name']}",
+            f"The model beats the best image statistic, {check['name']}",
             f"{_rival(check)}. A gain over the model's rivals counts from there.{_picked(check)}",
         )
     names = [row["name"] for row in rivals]
@@ -67,11 +67,11 @@ def shortcut(evidence: Mapping[str, Any]) -> dict[str, str] | None:
     seen = [rule for name, rule in _INPUTS.items() if name in measured.values() and Spec.parse(rule).name != given]
     if seen:
         remedy += (
-            f" As input to the model, what the number measures may serve it better than the whole image: try "
+            f" As input to the model, what the statistic measures may serve it better than the whole image: try "
             f"data.init_args.intensity {' or '.join(seen)}, and choose by validation images."
         )
     return warning(
-        f"One number ranks {'better than' if better else 'as well as'} the model: {listed(names[:_NAMED])}",
+        f"One image statistic ranks {'better than' if better else 'as well as'} the model: {listed(names[:_NAMED])}",
         f"{'. '.join(map(_rival, rivals[:_NAMED]))}. {_others(rivals)}A model has to beat such a baseline, with the "
         f"whole interval of the difference above 0, before it can be said to see more.{remedy}{_picked(check)}",
     )
@@ -222,13 +222,16 @@ def _rival(row: Mapping[str, Any]) -> str:
 
 def _others(rows: Sequence[Mapping[str, Any]]) -> str:
     more = [row["name"] for row in rows[_NAMED:]]
-    return f"So, less clearly, {'does' if len(more) == 1 else 'do'} {listed(more)}. " if more else ""
+    if not more:
+        return ""
+    names = listed(more)
+    return f"{names[:1].upper()}{names[1:]} {'does' if len(more) == 1 else 'do'} so too, less clearly. "
 
 
 def _picked(check: Mapping[str, Any]) -> str:
     if check["chosen_on"] == "validation":
         return ""
     return (
-        " The number and its direction were picked on these test images, for want of labelled abnormal validation "
+        " The statistic and its direction were picked on these test images, for want of labelled abnormal validation "
         "images: that flatters it."
     )

@@ -1,4 +1,4 @@
-"""Where a bundle goes: what an export may replace there, and how, so that a kill never leaves neither bundle."""
+"""Put a bundle in its place: what an export may replace there, and how, so that a kill leaves one of the two whole."""
 
 from __future__ import annotations
 

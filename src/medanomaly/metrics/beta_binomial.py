@@ -1,4 +1,4 @@
-"""How many of some new images lie above a threshold that is a score of others: the beta-binomial distribution."""
+"""Beta-binomial distribution: how many new images lie above a threshold that is a score of others."""
 
 from __future__ import annotations
 

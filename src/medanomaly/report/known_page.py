@@ -1,4 +1,4 @@
-"""A page of ours among a user's files: known by its first and last lines, which a report had from version 0.1.0 on."""
+"""Recognise a report of ours among a user's files, by first and last lines that all have had since version 0.1.0."""
 
 from __future__ import annotations
 

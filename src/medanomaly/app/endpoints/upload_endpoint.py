@@ -1,6 +1,6 @@
 """Receive uploads straight into the session's folder, never whole in memory.
 
-Streamlit's own upload field asks for an address for each file first and tells of none before all have come: of 500
+Streamlit's own upload field asks for an address for each file first, and hands none over before all have come: of 500
 frames the first was seen after seconds, and each lay in memory until the session's end.
 """
 

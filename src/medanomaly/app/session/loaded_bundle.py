@@ -1,4 +1,4 @@
-"""A bundle at work: its detector, its validation scores, and what its marks are kept under."""
+"""``LoadedBundle``: a bundle with its detector, its validation scores, and the key of its marks."""
 
 from __future__ import annotations
 

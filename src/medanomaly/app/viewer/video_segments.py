@@ -9,7 +9,7 @@ from medanomaly.app.operating_curve import Point
 from medanomaly.app.session.worklist import Item
 from medanomaly.app.session.worklist_rows import decisions
 
-#: Flagged frames are one segment while no more than so many seconds lie between them.
+#: Flagged frames are one segment while at most this number of seconds lies between them.
 GAP = 2.0
 
 

@@ -168,7 +168,7 @@ def _wide(data: bytes) -> bool:
     zeros = [data[start::2].count(0) for start in (0, 1)]
     if b"\r\0\n\0" in data or b"\0\r\0\n" in data or (len(data) >= 8 and max(zeros) >= 0.8 * (len(data) // 2)):
         return True
-    # Of scripts other than Latin only the ends of lines hold a zero, and letters look like control characters.
+    # In scripts that are not Latin, only the ends of lines hold a zero, and letters look like control characters.
     units = {data[place : place + 2] for place in range(0, len(data), 2)}
     return not units.isdisjoint({b"\n\0", b"\0\n"}) and not _plain(data)
 

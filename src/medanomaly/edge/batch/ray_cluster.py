@@ -24,9 +24,9 @@ from medanomaly.edge.result import Failure, Frame, Result
 from medanomaly.edge.video import SUFFIXES as VIDEOS
 from medanomaly.errors import MedAnomalyError
 
-#: Images that an actor is handed at a time, and so many of them that are done again when it is lost.
+#: Images that an actor is handed at a time; if it is lost, they are done again.
 BATCH = 16
-#: Images of a block, Ray's unit of work; more where there would be more than so many blocks.
+#: Images of a block, Ray's unit of work, and the largest number of blocks: beyond it, blocks are larger.
 _BLOCK, _MOST_BLOCKS = 32, 4096
 #: How often a batch is tried again whose worker was lost: an image that kills every worker must not go on for ever.
 RETRIES = 3

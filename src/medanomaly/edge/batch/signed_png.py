@@ -1,4 +1,4 @@
-"""PNG files that say that they are ours, each under the name it was written by.
+"""Sign PNG files as ours, each with the name it was written under, and recognise them.
 
 A kill leaves a picture without a record that names it, and a person may keep pictures of his own beside it, copies of
 ours among them. The mark is a text chunk (PNG 1.2, 4.2.3.1) behind the header: the program, and a checksum of the name,
