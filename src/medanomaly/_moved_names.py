@@ -134,12 +134,12 @@ MODULES: dict[str, str] = {
     "medanomaly.evidence.report": "medanomaly.report.page",
     "medanomaly.evidence.run_record": "medanomaly.runs.run_record",
     "medanomaly.evidence.run_tables": "medanomaly.evidence.predictions",
-    "medanomaly.evidence.said": "medanomaly.decision.caveat_text",
+    "medanomaly.evidence.said": "medanomaly.decision.caveat_record",
     "medanomaly.evidence.shared_caveat": "medanomaly.evidence.shared_images_caveat",
     "medanomaly.evidence.side_by_side": "medanomaly.report.side_by_side",
     "medanomaly.evidence.stored": "medanomaly.runs.tested_run",
     "medanomaly.evidence.tested_model": "medanomaly.runs.tested_model",
-    "medanomaly.evidence.titles": "medanomaly.decision.caveat_titles",
+    "medanomaly.evidence.titles": "medanomaly.decision.old_caveat_titles",
     "medanomaly.evidence.two_by_two": "medanomaly.metrics.confusion",
     "medanomaly.evidence.wording": "medanomaly.metrics.formatting",
     "medanomaly.evidence.writer": "medanomaly.runs.evidence_writer",
@@ -185,9 +185,9 @@ NAMES: dict[str, dict[str, str]] = {
         "agreements": "medanomaly.app.session.reader_pairs.agreements",
     },
     "medanomaly.app.desk": {
-        "Careful": "medanomaly.app.session.sessions.BudgetedDetector",
+        "Careful": "medanomaly.app.session.loaded_bundle.BudgetedDetector",
         "Desk": "medanomaly.app.session.sessions.Session",
-        "Loaded": "medanomaly.app.session.sessions.LoadedBundle",
+        "Loaded": "medanomaly.app.session.loaded_bundle.LoadedBundle",
         "Room": "medanomaly.app.session.sessions.Sessions",
     },
     "medanomaly.app.looks": {
@@ -204,8 +204,15 @@ NAMES: dict[str, dict[str, str]] = {
     "medanomaly.bench.measure": {
         "bench": "medanomaly.speed.measure.measure",
     },
+    "medanomaly.data.artificial": {
+        "Foreign": "medanomaly.data.foreign_images.Foreign",
+        "foreign": "medanomaly.data.foreign_images.foreign",
+        "foreign_files": "medanomaly.data.foreign_images.foreign_files",
+    },
     "medanomaly.data.cache": {
         "Images": "medanomaly.data.image_cache.CachedImages",
+        "key_of": "medanomaly.data.cache_key.key_of",
+        "stamp": "medanomaly.data.cache_key.stamp",
     },
     "medanomaly.data.cache_files": {
         "digest": "medanomaly.files.sha256",
@@ -216,6 +223,9 @@ NAMES: dict[str, dict[str, str]] = {
     "medanomaly.data.listing": {
         "carve_validation": "medanomaly.data.splits.carve_validation",
         "deal_groups": "medanomaly.data.splits.deal_groups",
+    },
+    "medanomaly.data.one_number": {
+        "ONE_NUMBER": "medanomaly.data.image_statistics.IMAGE_STATISTICS",
     },
     "medanomaly.data.table": {
         "split_by_group": "medanomaly.data.splits.split_by_group",
@@ -234,6 +244,7 @@ NAMES: dict[str, dict[str, str]] = {
         "Decider": "medanomaly.decision.decision_function.DecisionFunction",
     },
     "medanomaly.decision.rules": {
+        "Rule": "medanomaly.decision.rule_table.Rule",
         "working": "medanomaly.decision.rules.applicable_rules",
     },
     "medanomaly.decision.score": {
@@ -253,6 +264,9 @@ NAMES: dict[str, dict[str, str]] = {
     "medanomaly.edge.form": {
         "Form": "medanomaly.edge.input_spec.InputSpec",
     },
+    "medanomaly.edge.ordered": {
+        "ordered": "medanomaly.edge.ordered_pool.ordered_map",
+    },
     "medanomaly.edge.stop": {
         "Stop": "medanomaly.signals.StopSignal",
         "on_signals": "medanomaly.signals.stop_on_signals",
@@ -265,7 +279,18 @@ NAMES: dict[str, dict[str, str]] = {
         "NORMAL_COLOUR": "medanomaly.palette.NORMAL",
     },
     "medanomaly.evidence.check_caveats": {
+        "covering": "medanomaly.evidence.occlusion_caveat.occlusion",
         "most_stays": "medanomaly.evidence.occlusion_caveat.most_stays",
+    },
+    "medanomaly.evidence.checklist_answers": {
+        "accuracy": "medanomaly.report.checklist_results.accuracy",
+        "classes": "medanomaly.report.checklist_results.classes",
+        "failures": "medanomaly.report.checklist_results.failures",
+        "features": "medanomaly.report.checklist_results.features",
+        "included": "medanomaly.report.checklist_results.included",
+        "prevalence": "medanomaly.report.checklist_results.prevalence",
+        "ranking": "medanomaly.report.checklist_results.ranking",
+        "table": "medanomaly.report.checklist_results.table",
     },
     "medanomaly.evidence.checks.fill": {
         "harmonic": "medanomaly.evidence.checks.inpaint.laplace_fill",
@@ -355,6 +380,12 @@ NAMES: dict[str, dict[str, str]] = {
     "medanomaly.imaging.reading": {
         "Reading": "medanomaly.imaging.preprocessing.Preprocessing",
     },
+    "medanomaly.models.backbone": {
+        "layer_for": "medanomaly.models.backbone.deepest_layer",
+    },
+    "medanomaly.models.blocks": {
+        "dense_side": "medanomaly.models.blocks.dense_image_side",
+    },
     "medanomaly.models.positive": {
         "positive": "medanomaly.models.error_maps.positive_score",
     },
@@ -365,9 +396,12 @@ NAMES: dict[str, dict[str, str]] = {
         "all_rows": "medanomaly.distributed.gather_rows",
         "counts": "medanomaly.distributed.gather_numbers",
         "from_first": "medanomaly.distributed.broadcast",
+        "interleaved": "medanomaly.distributed.interleave",
+        "length": "medanomaly.distributed.dataset_length",
         "number": "medanomaly.distributed.world_size",
         "on_first": "medanomaly.distributed.gather_batch",
         "same_buffers": "medanomaly.distributed.sync_buffers",
+        "share": "medanomaly.distributed.loss_factor",
     },
     "medanomaly.training": {
         "CommandLine": "medanomaly.training.command_line.CommandLine",

@@ -67,7 +67,7 @@ def test_warnings_come_first():
 
 
 @pytest.mark.parametrize(
-    "module", ["decision.operating_point_caveats", "decision.caveat_text", "decision.operating_point_log"]
+    "module", ["decision.operating_point_caveats", "decision.caveat_record", "decision.operating_point_log"]
 )
 def test_a_bundle_s_machine_needs_neither_scipy_nor_evidence(module):
     probe = (

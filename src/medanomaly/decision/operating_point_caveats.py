@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medanomaly.decision.caveat_text import found, note, warning
+from medanomaly.decision.caveat_record import found, note, warning
 from medanomaly.decision.rules import RULES
 from medanomaly.decision.threshold_rules import rank_among_normals
 from medanomaly.metrics.beta_binomial import usual_counts

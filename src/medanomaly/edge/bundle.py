@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medanomaly.decision.caveat_titles import as_meant
 from medanomaly.decision.decision_function import DecisionFunction
+from medanomaly.decision.old_caveat_titles import as_meant
 from medanomaly.edge.card_numbers import wrong_number
 from medanomaly.edge.input_spec import InputSpec
 from medanomaly.errors import MedAnomalyError
@@ -62,7 +62,7 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def as_read(card: dict[str, Any]) -> dict[str, Any]:
-    """A card, from its file or from a graph, as this version reads it: see :mod:`medanomaly.decision.caveat_titles`."""
+    """A card as this version reads it, from its file or a graph: see :mod:`medanomaly.decision.old_caveat_titles`."""
     return {**card, "caveats": as_meant(card["caveats"])} if "caveats" in card else card
 
 

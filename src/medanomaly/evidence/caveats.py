@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from medanomaly._moved import old_names
-from medanomaly.decision.caveat_text import figure, found, note, warning
+from medanomaly.decision.caveat_record import figure, found, note, warning
 from medanomaly.decision.operating_point_caveats import OPERATING_POINT_CAVEATS
 from medanomaly.evidence.check_caveats import CHECK_CAVEATS, SPLIT_CAVEATS
 from medanomaly.evidence.run_caveats import failed, unranked

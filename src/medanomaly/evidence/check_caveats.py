@@ -7,7 +7,7 @@ from typing import Any
 
 from medanomaly._moved import old_names
 from medanomaly.data.image_statistics import SCALED
-from medanomaly.decision.caveat_text import figure, listed, made, note, warning
+from medanomaly.decision.caveat_record import figure, listed, made, note, warning
 from medanomaly.evidence.occlusion_caveat import occlusion
 from medanomaly.evidence.shared_images_caveat import shared_images
 from medanomaly.metrics.formatting import number

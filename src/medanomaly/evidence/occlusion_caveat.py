@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.decision.caveat_text import figure, listed, made, note, warning
+from medanomaly.decision.caveat_record import figure, listed, made, note, warning
 from medanomaly.metrics.formatting import number
 
 _LEFT_OUT = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medanomaly.decision.caveat_text import warning
+from medanomaly.decision.caveat_record import warning
 from medanomaly.evidence.stages import kind
 
 FAILED = "Parts of this evidence are missing"

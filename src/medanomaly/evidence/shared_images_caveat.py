@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.decision.caveat_text import listed, made, warning
+from medanomaly.decision.caveat_record import listed, made, warning
 
 #: How a shared image was found, in words.
 HOW = {

@@ -25,8 +25,11 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly._moved import old_names
 from medanomaly.errors import MedAnomalyError
 from medanomaly.files import sha256
+
+__getattr__ = old_names(__name__)
 
 logger = logging.getLogger(__name__)
 

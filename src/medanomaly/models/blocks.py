@@ -6,7 +6,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from medanomaly._moved import old_names
 from medanomaly.options import OptionError
+
+__getattr__ = old_names(__name__)
 
 NORMS = ("group", "none")
 CODES = ("spatial", "dense")

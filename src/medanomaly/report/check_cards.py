@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.decision.caveat_text import Told, ends
+from medanomaly.decision.caveat_record import Told, ends
 from medanomaly.evidence.check_caveats import rivals_of, telling_of
 from medanomaly.evidence.shared_images_caveat import counts, found_in
 from medanomaly.metrics.formatting import number, plain, sentence, signed, span, with_span

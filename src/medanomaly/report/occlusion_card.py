@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medanomaly.decision.caveat_text import Told, ends
+from medanomaly.decision.caveat_record import Told, ends
 from medanomaly.evidence.occlusion_caveat import deciding, fill_effect, likewise, most_stays
 from medanomaly.metrics.formatting import raw, with_span
 

@@ -11,8 +11,8 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from medanomaly.decision.caveat_text import fitted_on
-from medanomaly.decision.caveat_titles import as_meant
+from medanomaly.decision.caveat_record import fitted_on
+from medanomaly.decision.old_caveat_titles import as_meant
 from medanomaly.evidence import run_caveats
 from medanomaly.metrics import formatting
 from medanomaly.report import charts, curves

@@ -11,7 +11,7 @@ from medanomaly.app.operating_curve import ALARMS, Curve, Share
 from medanomaly.app.pages.escape import escaped, plain, table
 from medanomaly.app.pages.score_chart import distribution
 from medanomaly.app.session.page_state import Page
-from medanomaly.decision.caveat_text import fitted_on
+from medanomaly.decision.caveat_record import fitted_on
 from medanomaly.metrics import formatting
 from medanomaly.report.check_cards import check_cards
 

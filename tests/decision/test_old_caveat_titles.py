@@ -6,7 +6,7 @@ import json
 
 from tests.report_parts import Page, evidence_record
 
-from medanomaly.decision.caveat_titles import as_meant, meant
+from medanomaly.decision.old_caveat_titles import as_meant, meant
 from medanomaly.edge.bundle import CARD, FORMAT, SCHEMA, read_card
 from medanomaly.report.page import render
 
