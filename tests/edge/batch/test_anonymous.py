@@ -367,12 +367,13 @@ def test_the_key_is_made_once_for_its_owner_alone(drawn_bundle, greys, tmp_path)
 
 
 def test_a_link_where_the_key_is_made_is_never_followed(tmp_path):
-    victim, place = tmp_path / "victim", tmp_path / "ward.key"
+    victim, place = tmp_path / "victim", tmp_path / "keys" / "ward.key"
     victim.write_text("theirs")
-    (tmp_path / f"ward.key.{os.getpid()}.part").symlink_to(victim)
+    place.parent.mkdir()
+    (place.parent / f"ward.key.{os.getpid()}.part").symlink_to(victim)
     Anonymous.of(place)
     assert victim.read_text() == "theirs"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["victim", "ward.key"]
+    assert list(place.parent.iterdir()) == [place]
 
 
 def test_no_place_for_the_key_is_said(drawn_bundle, greys, tmp_path, monkeypatch, capfd):
