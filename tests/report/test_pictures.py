@@ -24,7 +24,7 @@ def test_case_shows_panels_scores_and_names(evidence, scores, abnormal):
         "truth outline of miss.png, truth: bleeding",
     ]
     assert {"title": "/data/test/miss.png"} in page.all("h4")
-    for shown in ("miss.png", "truth: bleeding", "passed score 0.813 raw 0.01236", "There is none to show."):
+    for shown in ("miss.png", "truth: bleeding", "normal score 0.813 raw 0.01236", "There is none to show."):
         assert shown in page.text
 
 

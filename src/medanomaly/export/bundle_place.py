@@ -34,9 +34,13 @@ def place_of(out: str | Path) -> Path:
     try:
         place = given.resolve()
         if not os.path.lexists(given):
+            above = next((one for one in given.parents if os.path.lexists(one)), None)
+            if above is not None and not above.is_dir():
+                raise ExportError(f"{above}: cannot be written (it is no folder). Name another place with --out.")
             return place
         if not place.is_dir():
-            raise ExportError(f"{given}: is no folder. {_OTHER}")
+            what = "is no folder" if given.is_symlink() else "exists and is not a bundle"
+            raise ExportError(f"{given}: {what}. {_OTHER}")
         if Path.cwd().is_relative_to(place):
             raise ExportError(f"{given}: is the folder you are in, which would be replaced. {_OTHER}")
         if place.is_mount():

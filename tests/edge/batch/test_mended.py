@@ -44,7 +44,7 @@ def test_inputs_of_which_none_is_there_replace_no_records(drawn_bundle, greys, t
 @pytest.mark.parametrize("name", ["000003-mine.png", "000003-.png", "copy"])
 def test_a_file_with_the_number_of_the_next_record_is_not_ours_for_that(drawn_bundle, greys, tmp_path, name):
     out = tmp_path / "out"
-    infer(drawn_bundle, greys[20:23], out, Options(ALL))
+    infer(drawn_bundle, greys[20:23], out, Options(pictures=ALL))
     if name == "copy":  # of one of ours
         name = "000003-22.png"
         shutil.copy(out / "overlays" / "000002-22.png", out / "overlays" / name)
@@ -210,7 +210,7 @@ def test_a_picture_is_read_as_before(drawn_bundle, tmp_path):
     from medanomaly.imaging import decode
 
     image = write_image(tmp_path / "a.png", np.full((20, 24, 3), 220, np.uint8))
-    infer(drawn_bundle, [image], tmp_path / "out", Options(ALL))
+    infer(drawn_bundle, [image], tmp_path / "out", Options(pictures=ALL))
     for picture in (tmp_path / "out").glob("*/*.png"):
         assert decode(picture).size
         assert b"Softwaremedanomaly" in picture.read_bytes().replace(b"\0", b"")
