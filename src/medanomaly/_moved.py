@@ -1,8 +1,8 @@
 """Old names of modules, functions and classes: they work for one release, and warn with the new name.
 
 Version 0.2 moved every module into the room of its purpose. This file is all that remembers the old places: the tables
-below, and a finder for the modules that are gone. Delete the file with the release
-after 0.2, and the lines ``__getattr__ = old_names(__name__)`` with it.
+of ``_moved_names``, and a finder for the modules that are gone. Delete both files with the release after 0.2, and the
+lines ``__getattr__ = old_names(__name__)`` with it.
 """
 
 from __future__ import annotations
